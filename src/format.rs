@@ -1,0 +1,328 @@
+//! File formats: text to tree, and changes of a tree to edits of its text.
+//!
+//! A format is one type that implements [`FileFormat`] and one entry in [`FORMATS`]. It knows
+//! nothing of files, keys or ciphertext: to a format `ENC[...]` is a string like any other.
+//!
+//! Formats never re-emit a text that is there. [`FileFormat::splice`] writes changed values over
+//! their own bytes, [`FileFormat::detach`] and [`FileFormat::attach`] cut the metadata block out
+//! and put it back; [`FileFormat::emit`] serves conversions and text that is new.
+
+pub mod binary;
+pub mod dotenv;
+pub mod json;
+pub mod yaml;
+
+use std::borrow::Cow;
+
+use crate::edits::Edits;
+use crate::secret::SecretBytes;
+use crate::span::{Position, SourceTooLong};
+use crate::tree::{NodeId, TextRef, Tree};
+
+/// All file formats, in the order in which contents are tried.
+pub static FORMATS: &[&dyn FileFormat] =
+    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &yaml::Yaml];
+
+/// A file format. Implementations are pure and have no state.
+pub trait FileFormat: Sync {
+    /// Returns the name, which is also the word for `--input-type` and `--output-type`.
+    fn name(&self) -> &'static str;
+
+    /// Returns the file name endings by which SOPS knows the format, with the dot.
+    fn endings(&self) -> &'static [&'static str];
+
+    /// Returns whether `text` can be an *encrypted* file of this format, judged by a quick look
+    /// for the metadata block where this format has it. False positives are fine: parsing decides.
+    fn sniff(&self, text: &[u8]) -> bool;
+
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// If the text is not of this format. The error has a place, and no part of the text.
+    fn parse(&self, source: SecretBytes) -> Result<Tree, SyntaxError>;
+
+    /// Writes the changed leaves of `tree` over their own bytes of the source.
+    ///
+    /// `changes` are in tree order. A leaf keeps its style where its new value allows that.
+    ///
+    /// # Errors
+    /// If a value cannot be written in this format.
+    fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError>;
+
+    /// Returns how the metadata is laid out.
+    fn metadata_layout(&self) -> MetadataLayout;
+
+    /// Cuts the metadata block out of an encrypted text; `None` if there is none.
+    ///
+    /// # Errors
+    /// If there are several in one document.
+    fn detach(&self, tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>;
+
+    /// Returns the edits that put a metadata block into the text of `tree`, which has none.
+    ///
+    /// `block` is a text of this format with the metadata as its only entry: what
+    /// [`FileFormat::detach`] cut out, or what [`FileFormat::emit`] made.
+    ///
+    /// # Errors
+    /// If the text has no place for it.
+    fn attach(&self, tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>;
+
+    /// Writes a tree as new text, in SOPS' own layout.
+    ///
+    /// # Errors
+    /// If the format cannot hold the tree, or would change it.
+    fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError>;
+
+    /// Returns the layout in which a metadata block goes well with the text of `tree`.
+    fn layout_of(&self, tree: &Tree, asked: &Layout) -> Layout {
+        let _ = tree;
+        asked.clone()
+    }
+
+    /// Returns what a new file starts with when it is edited.
+    fn template(&self) -> &'static str;
+
+    /// Returns the format of the encrypted file, where that is another one.
+    fn container(&self) -> Option<&'static dyn FileFormat> {
+        None
+    }
+
+    /// Returns the parts of a plain text that SOPS would read as something else, or lose: one
+    /// message for each, without values.
+    fn warnings(&self, tree: &Tree) -> Vec<Warning> {
+        let _ = tree;
+        Vec::new()
+    }
+}
+
+impl std::fmt::Debug for dyn FileFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl PartialEq for dyn FileFormat {
+    fn eq(&self, other: &dyn FileFormat) -> bool {
+        self.name() == other.name()
+    }
+}
+
+/// Returns the format called `name`, as `--input-type` has it.
+pub fn by_name(name: &str) -> Option<&'static dyn FileFormat> {
+    FORMATS.iter().copied().find(|format| format.name() == name)
+}
+
+/// Returns the format of a file by SOPS' rule: the ending of the path, else binary.
+pub fn by_ending(path: &str) -> &'static dyn FileFormat {
+    FORMATS
+        .iter()
+        .copied()
+        .find(|format| format.endings().iter().any(|ending| path.ends_with(ending)))
+        .unwrap_or(&binary::Binary)
+}
+
+/// Returns the format of a plain file by its name, understanding compound names, or binary.
+///
+/// Beyond SOPS' endings: `.env.production` and `prod.env.local` are dotenv, and words that only
+/// say "encrypted" are looked through (`secrets.env.enc`, `values.yaml.sops`).
+pub fn by_file_name(path: &str) -> &'static dyn FileFormat {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    let bare = strip_marker(name);
+    let known = |name: &str| {
+        FORMATS
+            .iter()
+            .copied()
+            .find(|format| format.endings().iter().any(|ending| name.ends_with(ending)))
+    };
+    if let Some(format) = known(bare) {
+        return format;
+    }
+    if bare == ".env" || bare.starts_with(".env.") || bare.contains(".env.") {
+        return &dotenv::Dotenv;
+    }
+    &binary::Binary
+}
+
+/// Removes the endings that only say that a file is encrypted.
+fn strip_marker(name: &str) -> &str {
+    let mut bare = name;
+    while let Some((front, ending)) = bare.rsplit_once('.') {
+        if front.is_empty() || !matches!(ending, "enc" | "sops" | "encrypted") {
+            break;
+        }
+        bare = front;
+    }
+    bare
+}
+
+/// Returns the format of an encrypted file by its content; the path only breaks ties. `None` if
+/// no format sees its metadata block in the text.
+pub fn by_content(text: &[u8], path: &str) -> Option<&'static dyn FileFormat> {
+    let named = by_file_name(path);
+    let mut found = FORMATS
+        .iter()
+        .copied()
+        .filter(|format| format.sniff(text))
+        .peekable();
+    let first = found.peek().copied();
+    found.find(|&format| format == named).or(first)
+}
+
+/// A leaf whose text is to be written anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// The leaf, which holds its new value already.
+    pub id: NodeId,
+    /// The exact text to put in its place, where that is known; else the format writes the value.
+    pub verbatim: Option<TextRef>,
+}
+
+/// How the metadata stands in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataLayout {
+    /// A map under the key `sops`.
+    Nested,
+    /// A section `[sops]` with flattened keys.
+    Section,
+    /// Top-level entries `sops_...` with flattened keys.
+    Flat,
+}
+
+/// A metadata block as it was cut out of a text.
+#[derive(Debug)]
+pub struct Detached {
+    /// The edits of the text that remove it.
+    pub edits: Edits,
+    /// The block as a text of its own, with the metadata as its only entry.
+    pub block: SecretBytes,
+    /// The number of root entries in front of it, unless it is the last.
+    pub position: Option<usize>,
+}
+
+/// A metadata block to put into a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// A text of the format with the metadata as its only entry.
+    pub text: &'a [u8],
+    /// Behind how many root entries to put it; `None` for the end.
+    pub position: Option<usize>,
+}
+
+/// The layout of new text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Spaces a level; `None` for the format's default (SOPS': a tab in JSON, 4 in YAML), and
+    /// `Some(0)` in JSON for line breaks without indentation.
+    pub indent: Option<u32>,
+    /// JSON: everything on one line.
+    pub compact: bool,
+    /// Line ends are CRLF.
+    pub crlf: bool,
+}
+
+/// The error of a text with more than one metadata block in a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the file has more than one `sops` entry")]
+pub struct DuplicateMetadata;
+
+/// A text that is not of the format it should be of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// What is wrong, without any part of the text.
+    pub message: Cow<'static, str>,
+    /// Where.
+    pub position: Option<Position>,
+}
+
+impl SyntaxError {
+    /// Returns an error at the byte `offset` of `text`.
+    pub fn at(text: &[u8], offset: usize, message: impl Into<Cow<'static, str>>) -> SyntaxError {
+        SyntaxError {
+            message: message.into(),
+            position: Some(Position::of(text, offset)),
+        }
+    }
+}
+
+impl From<SourceTooLong> for SyntaxError {
+    fn from(error: SourceTooLong) -> SyntaxError {
+        SyntaxError {
+            message: error.to_string().into(),
+            position: None,
+        }
+    }
+}
+
+/// A tree that a format cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", at(path.as_deref()))]
+pub struct EmitError {
+    /// What cannot be written, without any value.
+    pub message: Cow<'static, str>,
+    /// The tree path of what cannot be written.
+    pub path: Option<String>,
+}
+
+impl EmitError {
+    /// Returns an error about the node `id`.
+    pub fn at(tree: &Tree, id: NodeId, message: impl Into<Cow<'static, str>>) -> EmitError {
+        EmitError {
+            message: message.into(),
+            path: Some(tree.path(id)),
+        }
+    }
+
+    /// Returns an error about the whole tree.
+    pub fn whole(message: impl Into<Cow<'static, str>>) -> EmitError {
+        EmitError {
+            message: message.into(),
+            path: None,
+        }
+    }
+}
+
+fn at(path: Option<&str>) -> String {
+    path.map(|path| format!(" at `{path}`")).unwrap_or_default()
+}
+
+/// Something about a plain text that its owner should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is, without any value.
+    pub message: Cow<'static, str>,
+    /// Where.
+    pub position: Option<Position>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compound_and_leading_dot_names_are_understood() {
+        for (path, format) in [
+            (".env", "dotenv"),
+            ("a/.env.production", "dotenv"),
+            ("secrets.env.enc", "dotenv"),
+            ("secrets.enc.env", "dotenv"),
+            ("prod.env.local", "dotenv"),
+            ("values.yaml.enc", "yaml"),
+            ("values.sops.yml", "yaml"),
+            ("app.enc.json", "json"),
+            ("app.json.sops.enc", "json"),
+            ("key.pem", "binary"),
+            (".enc", "binary"),
+            ("environment", "binary"),
+        ] {
+            assert_eq!(by_file_name(path).name(), format, "{path}");
+        }
+    }
+
+    #[test]
+    fn sops_knows_endings_only() {
+        assert_eq!(by_ending("/x/.env.production").name(), "binary");
+        assert_eq!(by_ending("/x/a.yml").name(), "yaml");
+        assert_eq!(by_ending("/x/A.YAML").name(), "binary");
+    }
+}

@@ -1,0 +1,46 @@
+//! Json (in work).
+
+use crate::edits::Edits;
+use crate::format::{
+    Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
+    SyntaxError,
+};
+use crate::secret::SecretBytes;
+use crate::tree::Tree;
+
+/// Json.
+#[derive(Debug)]
+pub struct Json;
+
+impl FileFormat for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+    fn endings(&self) -> &'static [&'static str] {
+        &[".json"]
+    }
+    fn sniff(&self, _text: &[u8]) -> bool {
+        false
+    }
+    fn parse(&self, _source: SecretBytes) -> Result<Tree, SyntaxError> {
+        todo!()
+    }
+    fn splice(&self, _tree: &Tree, _changes: &[Change]) -> Result<Edits, EmitError> {
+        todo!()
+    }
+    fn metadata_layout(&self) -> MetadataLayout {
+        MetadataLayout::Nested
+    }
+    fn detach(&self, _tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata> {
+        todo!()
+    }
+    fn attach(&self, _tree: &Tree, _block: &Block<'_>) -> Result<Edits, EmitError> {
+        todo!()
+    }
+    fn emit(&self, _tree: &Tree, _layout: &Layout) -> Result<SecretBytes, EmitError> {
+        todo!()
+    }
+    fn template(&self) -> &'static str {
+        ""
+    }
+}

@@ -1,0 +1,7 @@
+//! The `encfile` program: see [`encfile::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    encfile::cli::main()
+}
