@@ -10,6 +10,7 @@
 //! The tree knows no syntax (that is [`crate::format`]) and no cryptography.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::secret::SecretBytes;
 use crate::span::{MAX_SOURCE, SourceTooLong, Span};
@@ -222,7 +223,7 @@ pub struct StrayComment {
 /// A document, or a stream of documents, as a tree over its source text.
 #[derive(Default)]
 pub struct Tree {
-    source: SecretBytes,
+    source: Arc<SecretBytes>,
     pool: SecretBytes,
     nodes: Vec<Node>,
     strays: Vec<StrayComment>,
@@ -483,6 +484,11 @@ impl TreeBuilder {
     /// Returns the source text.
     pub fn source(&self) -> &[u8] {
         &self.tree.source
+    }
+
+    /// Returns the source text for reading while nodes are added.
+    pub fn shared_source(&self) -> Arc<SecretBytes> {
+        Arc::clone(&self.tree.source)
     }
 
     /// Returns the number of containers that are open.
