@@ -8,6 +8,7 @@ pub mod file;
 pub mod format;
 pub mod keys;
 pub mod metadata;
+pub mod number;
 pub mod secret;
 pub mod selector;
 pub mod span;

@@ -8,6 +8,8 @@ use crate::format::{
 use crate::secret::SecretBytes;
 use crate::tree::Tree;
 
+mod resolve;
+
 /// Yaml.
 #[derive(Debug)]
 pub struct Yaml;
