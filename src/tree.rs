@@ -290,26 +290,17 @@ impl Tree {
 
     /// Returns the root of each document.
     pub fn documents(&self) -> Siblings<'_> {
-        Siblings {
-            tree: self,
-            next: 0,
-            end: self.nodes.len(),
-        }
+        Siblings { tree: self, next: 0, end: self.nodes.len() }
     }
 
     /// Returns the members of a container: comments and values in their order.
     pub fn children(&self, id: NodeId) -> Siblings<'_> {
-        Siblings {
-            tree: self,
-            next: id.index() + 1,
-            end: self.node(id).end(),
-        }
+        Siblings { tree: self, next: id.index() + 1, end: self.node(id).end() }
     }
 
     /// Returns the value of the first entry of map `id` with that key.
     pub fn entry(&self, id: NodeId, key: &[u8]) -> Option<NodeId> {
-        self.children(id)
-            .find(|&child| self.key(child) == Some(key))
+        self.children(id).find(|&child| self.key(child) == Some(key))
     }
 
     /// Walks all documents, or the part below `root` with `root` itself.
@@ -318,12 +309,7 @@ impl Tree {
             Some(id) => (id.index(), self.node(id).end()),
             None => (0, self.nodes.len()),
         };
-        Walk {
-            nodes: &self.nodes,
-            next,
-            end,
-            open: Vec::new(),
-        }
+        Walk { nodes: &self.nodes, next, end, open: Vec::new() }
     }
 
     /// Adds `bytes` to the pool.
@@ -344,10 +330,7 @@ impl Tree {
     /// If the old or the new kind is a container.
     pub fn set(&mut self, id: NodeId, kind: NodeKind) {
         let node = &mut self.nodes[id.index()];
-        assert!(
-            !node.kind.is_container() && !kind.is_container(),
-            "only leaves are replaced"
-        );
+        assert!(!node.kind.is_container() && !kind.is_container(), "only leaves are replaced");
         node.kind = kind;
     }
 
@@ -371,11 +354,7 @@ impl Tree {
             match (self.key(member), level) {
                 (Some(key), _) => {
                     // Writing to a `String` cannot fail.
-                    let _ = write!(
-                        path,
-                        "[\"{}\"]",
-                        String::from_utf8_lossy(key).escape_debug()
-                    );
+                    let _ = write!(path, "[\"{}\"]", String::from_utf8_lossy(key).escape_debug());
                 }
                 (None, Some(NodeKind::List)) => {
                     let _ = write!(path, "[{position}]");
@@ -394,12 +373,7 @@ impl Tree {
 impl fmt::Debug for Tree {
     /// Shows sizes only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Tree({} nodes over {} bytes)",
-            self.nodes.len(),
-            self.source.len()
-        )
+        write!(f, "Tree({} nodes over {} bytes)", self.nodes.len(), self.source.len())
     }
 }
 
@@ -473,10 +447,7 @@ impl TreeBuilder {
             return Err(SourceTooLong);
         }
         Ok(TreeBuilder {
-            tree: Tree {
-                source,
-                ..Tree::default()
-            },
+            tree: Tree { source: Arc::new(source), ..Tree::default() },
             open: Vec::new(),
         })
     }
@@ -572,13 +543,7 @@ impl TreeBuilder {
 
     fn push(&mut self, key: Option<Key>, kind: NodeKind, span: Option<Span>, site: Site) -> NodeId {
         let index = self.tree.nodes.len() as u32;
-        self.tree.nodes.push(Node {
-            key,
-            kind,
-            span,
-            site,
-            end: index + 1,
-        });
+        self.tree.nodes.push(Node { key, kind, span, site, end: index + 1 });
         NodeId(index)
     }
 }
@@ -591,11 +556,7 @@ mod tests {
         // a: {b: x, c: [y, #z, null]}
         let mut builder = TreeBuilder::new(SecretBytes::new()).unwrap();
         let key = |builder: &mut TreeBuilder, text: &str| {
-            Some(Key {
-                text: builder.intern(text.as_bytes()),
-                kind: KeyType::Text,
-                span: None,
-            })
+            Some(Key { text: builder.intern(text.as_bytes()), kind: KeyType::Text, span: None })
         };
         let site = Site::default();
         builder.open(None, NodeKind::Map, None, site);
@@ -609,15 +570,7 @@ mod tests {
         let y = builder.intern(b"y");
         builder.leaf(None, NodeKind::Text(y), None, site);
         let z = builder.intern(b"z");
-        builder.leaf(
-            None,
-            NodeKind::Comment {
-                text: z,
-                inline: false,
-            },
-            None,
-            site,
-        );
+        builder.leaf(None, NodeKind::Comment { text: z, inline: false }, None, site);
         builder.leaf(None, NodeKind::Null, None, site);
         builder.finish()
     }
@@ -648,12 +601,7 @@ mod tests {
             .collect();
         assert_eq!(
             paths,
-            [
-                "[\"a\"][\"b\"]",
-                "[\"a\"][\"c\"][0]",
-                "[\"a\"][\"c\"][1]",
-                "[\"a\"][\"c\"][1]"
-            ]
+            ["[\"a\"][\"b\"]", "[\"a\"][\"c\"][0]", "[\"a\"][\"c\"][1]", "[\"a\"][\"c\"][1]"]
         );
     }
 

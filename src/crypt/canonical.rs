@@ -128,7 +128,8 @@ fn read_float(text: &str) -> Option<f64> {
     let mut digits = text;
     if text.contains('_') {
         let bytes = text.as_bytes();
-        let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+        let digit =
+            |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
         if bytes
             .iter()
             .enumerate()
@@ -268,7 +269,11 @@ mod tests {
             (".5", 0.5),
             ("1.", 1.0),
         ] {
-            assert_eq!(read(ValueType::Float, text.as_bytes()), Some(Value::Float(number)), "{text}");
+            assert_eq!(
+                read(ValueType::Float, text.as_bytes()),
+                Some(Value::Float(number)),
+                "{text}"
+            );
         }
         for text in ["1e400", " 1", "", "_1", "1_", "0x", "0x1", "x"] {
             assert_eq!(read(ValueType::Float, text.as_bytes()), None, "{text}");

@@ -168,10 +168,9 @@ mod tests {
     /// Test case 16 of the original GCM specification (96-bit IV) and 17 (64-bit IV).
     #[test]
     fn other_iv_lengths_follow_the_standard() {
-        let key: [u8; 32] =
-            hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308")
-                .try_into()
-                .unwrap();
+        let key: [u8; 32] = hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308")
+            .try_into()
+            .unwrap();
         let aad = hex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
         let plain = hex(
             "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532f\

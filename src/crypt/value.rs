@@ -75,9 +75,9 @@ impl<'a> Sealed<'a> {
         pool: &mut SecretBytes,
     ) -> Result<Opened, ValueError> {
         let mut tag = [0; TAG_LENGTH + 2];
-        let length = STANDARD.decode_slice(self.tag, &mut tag).map_err(|_| ValueError::Malformed)?;
-        let tag: &[u8; TAG_LENGTH] =
-            tag[..length].try_into().map_err(|_| ValueError::Malformed)?;
+        let length =
+            STANDARD.decode_slice(self.tag, &mut tag).map_err(|_| ValueError::Malformed)?;
+        let tag: &[u8; TAG_LENGTH] = tag[..length].try_into().map_err(|_| ValueError::Malformed)?;
         // One pass decodes the IV on the stack; only a foreign writer's longer one is allocated.
         let mut short = [0; IV_LENGTH + 2];
         let long;
@@ -146,26 +146,21 @@ pub struct Opened {
     pub reusable: bool,
 }
 
+/// Bytes of randomness asked for at a time: 64 IVs.
+const BATCH: usize = 64 * IV_LENGTH;
+
 /// Seals values under one key, each with an IV of its own.
 pub struct Sealer<'c> {
     cipher: &'c Cipher,
-    random: Box<[u8; Self::BATCH]>,
+    random: Box<[u8; BATCH]>,
     used: usize,
     buffer: SecretBytes,
 }
 
 impl<'c> Sealer<'c> {
-    /// Bytes of randomness asked for at a time: 64 IVs.
-    const BATCH: usize = 64 * IV_LENGTH;
-
     /// Returns a sealer for the key of `cipher`.
     pub fn new(cipher: &'c Cipher) -> Sealer<'c> {
-        Sealer {
-            cipher,
-            random: Box::new([0; Self::BATCH]),
-            used: Self::BATCH,
-            buffer: SecretBytes::new(),
-        }
+        Sealer { cipher, random: Box::new([0; BATCH]), used: BATCH, buffer: SecretBytes::new() }
     }
 
     /// Seals the canonical text of a value and appends `ENC[...]` to `out`.
@@ -201,7 +196,7 @@ impl<'c> Sealer<'c> {
     }
 
     fn iv(&mut self) -> Result<[u8; IV_LENGTH], ValueError> {
-        if self.used == Self::BATCH {
+        if self.used == BATCH {
             getrandom::fill(self.random.as_mut_slice()).map_err(|_| RandomnessError)?;
             self.used = 0;
         }
@@ -275,7 +270,9 @@ pub enum ValueError {
     #[error("the encrypted value is damaged: it is not valid base64")]
     Malformed,
     /// Another key, another place, or changed.
-    #[error("message authentication failed: the value was changed, moved, or encrypted with another key")]
+    #[error(
+        "message authentication failed: the value was changed, moved, or encrypted with another key"
+    )]
     Authentication,
     /// It authenticates, but is not what it says.
     #[error("the decrypted value is not of its type `{}`", kind.name())]
@@ -360,7 +357,10 @@ mod tests {
             ("ENC[AES256_GCM,data:,iv:AA==,tag:AA==,type:str]", ValueError::NotSealed),
             ("ENC[AES256_GCM,data:Fg==,iv:AA==,tag:AA==,type:str]x", ValueError::NotSealed),
             ("ENC[AES256_GCM,data:Fg==,iv:AA==,tag:AA==,type:map]", ValueError::UnknownType),
-            ("ENC[AES256_GCM,data:Fg,iv:AA==,tag:qqziI2rR3DALpFjvPJpMlA==,type:str]", ValueError::Malformed),
+            (
+                "ENC[AES256_GCM,data:Fg,iv:AA==,tag:qqziI2rR3DALpFjvPJpMlA==,type:str]",
+                ValueError::Malformed,
+            ),
             ("ENC[AES256_GCM,data:Fg==,iv:AA==,tag:AA==,type:str]", ValueError::Malformed),
         ] {
             assert_eq!(open(text, "a:").unwrap_err(), error, "{text}");

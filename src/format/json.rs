@@ -74,13 +74,15 @@ impl FileFormat for Json {
     }
 
     fn detach(&self, tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata> {
-        let Some(root) = tree.documents().next() else { return Ok(None) };
+        let Some(root) = tree.documents().next() else {
+            return Ok(None);
+        };
         let entries: Vec<NodeId> = tree.children(root).collect();
-        let mut found = entries
-            .iter()
-            .enumerate()
-            .filter(|&(_, &id)| tree.key(id) == Some(METADATA));
-        let Some((position, &id)) = found.next() else { return Ok(None) };
+        let mut found =
+            entries.iter().enumerate().filter(|&(_, &id)| tree.key(id) == Some(METADATA));
+        let Some((position, &id)) = found.next() else {
+            return Ok(None);
+        };
         if found.next().is_some() {
             return Err(DuplicateMetadata);
         }
@@ -110,7 +112,9 @@ impl FileFormat for Json {
         let mut edits = Edits::new();
         let entries: Vec<NodeId> = tree.children(root).collect();
         let Some(&last) = entries.last() else {
-            let Some(span) = tree.node(root).span else { return Ok(edits) };
+            let Some(span) = tree.node(root).span else {
+                return Ok(edits);
+            };
             let source = tree.source();
             let crlf = memchr::memmem::find(source, b"\r\n").is_some();
             let line = if crlf { "\r\n" } else { "\n" };

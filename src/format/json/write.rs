@@ -15,10 +15,10 @@ pub(super) fn scalar(tree: &Tree, id: NodeId, out: &mut SecretBytes) -> Result<(
             string(text, out);
         }
         Some(Value::Integer(number)) => out.extend_from_slice(number.to_string().as_bytes()),
-        Some(Value::Float(number)) if !number.is_finite() => {
-            return Err(EmitError::at(tree, id, "JSON has no infinity and no NaN"));
-        }
-        Some(Value::Float(number)) => out.extend_from_slice(number::json_float(number).as_bytes()),
+        Some(Value::Float(number)) => match number::json_float(number) {
+            Some(text) => out.extend_from_slice(text.as_bytes()),
+            None => return Err(EmitError::at(tree, id, "JSON has no infinity and no NaN")),
+        },
         Some(Value::Boolean(flag)) => out.extend_from_slice(flag.to_string().as_bytes()),
         Some(Value::Time(time)) => string(&number::rfc3339(time), out),
         None => match tree.node(id).kind {
@@ -50,7 +50,10 @@ pub(super) fn string(text: &str, out: &mut SecretBytes) {
             0xe2 if bytes[at..].starts_with("\u{2028}".as_bytes()) => b"\\u2028",
             0xe2 if bytes[at..].starts_with("\u{2029}".as_bytes()) => b"\\u2029",
             0..0x20 => &[
-                b'\\', b'u', b'0', b'0',
+                b'\\',
+                b'u',
+                b'0',
+                b'0',
                 b'0' + (byte >> 4),
                 b"0123456789abcdef"[usize::from(byte & 15)],
             ],
