@@ -245,6 +245,11 @@ impl Tree {
         &self.nodes[id.index()]
     }
 
+    /// Returns the address of the node at `index` in pre-order.
+    pub fn id_at(&self, index: usize) -> Option<NodeId> {
+        (index < self.nodes.len()).then_some(NodeId(index as u32))
+    }
+
     /// Returns the bytes of `text`.
     pub fn text(&self, text: TextRef) -> &[u8] {
         match text {
@@ -332,6 +337,29 @@ impl Tree {
         let node = &mut self.nodes[id.index()];
         assert!(!node.kind.is_container() && !kind.is_container(), "only leaves are replaced");
         node.kind = kind;
+    }
+
+    /// Returns the tree without some nodes and everything inside them; `removed` is in order. The
+    /// source stays whole.
+    pub fn without(mut self, removed: &[NodeId]) -> Tree {
+        if removed.is_empty() {
+            return self;
+        }
+        // `gone[i]` is the number of nodes before `i` that go.
+        let mut gone = vec![0u32; self.nodes.len() + 1];
+        let mut keep = vec![true; self.nodes.len()];
+        for &id in removed {
+            keep[id.index()..self.node(id).end()].fill(false);
+        }
+        for (index, &kept) in keep.iter().enumerate() {
+            gone[index + 1] = gone[index] + u32::from(!kept);
+        }
+        for node in &mut self.nodes {
+            node.end -= gone[node.end as usize];
+        }
+        let mut kept = keep.into_iter();
+        self.nodes.retain(|_| kept.next().unwrap_or(true));
+        self
     }
 
     /// Returns a description of where `id` stands, as SOPS' `--extract` takes it:
