@@ -12,21 +12,20 @@ mod verify;
 
 use std::fmt;
 
-use crate::crypt::canonical::ValueType;
 use crate::crypt::data_key::DataKey;
 use crate::crypt::value::ValueError;
 use crate::document::Document;
 use crate::format::{
-    Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, SyntaxError,
+    Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, SyntaxError,
 };
 use crate::keys::{self, Credentials, UnwrapError};
 use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
 use crate::span::Position;
-use crate::tree::{KeyType, NodeId, Tree};
+use crate::tree::{KeyType, NodeId, TextRef, Tree};
 
 pub use reuse::Previous;
-pub use seal::{Plan, encrypt, find_clear};
+pub use seal::{ClearLeaf, Plan, encrypt};
 
 /// An encrypted file, read but not opened.
 pub struct EncryptedFile {
@@ -74,6 +73,11 @@ impl EncryptedFile {
         Ok(keys::unwrap_any(&metadata.groups, metadata.shamir_threshold, order, with)?)
     }
 
+    /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
+    pub fn clear_leaves(&self) -> Vec<ClearLeaf> {
+        seal::clear_leaves(&self.tree, &self.metadata, self.format)
+    }
+
     /// Decrypts the file and checks its MAC.
     ///
     /// # Errors
@@ -108,7 +112,18 @@ pub struct DecryptedFile {
     detached: Detached,
     /// What was decrypted, in tree order.
     opened: Vec<OpenedLeaf>,
+    strays: Vec<OpenedStray>,
     warnings: Vec<UnreadableComment>,
+}
+
+/// The additional data of comments that SOPS does not see.
+const STRAY_PATH: &[u8] = b":";
+
+/// A comment outside the tree that was decrypted.
+#[derive(Clone, Copy, Debug)]
+struct OpenedStray {
+    sealed: TextRef,
+    plain: TextRef,
 }
 
 /// A leaf that was decrypted.
@@ -116,8 +131,7 @@ pub struct DecryptedFile {
 struct OpenedLeaf {
     id: NodeId,
     /// The ciphertext.
-    sealed: crate::tree::TextRef,
-    kind: ValueType,
+    sealed: TextRef,
     /// Whether it may stand for the same value again.
     reusable: bool,
 }
@@ -161,6 +175,11 @@ impl DecryptedFile {
         let changes: Vec<Change> =
             self.opened.iter().map(|leaf| Change { id: leaf.id, verbatim: None }).collect();
         let mut edits = self.format.splice(&self.tree, &changes)?;
+        for stray in &self.strays {
+            if let TextRef::Source(sealed) = stray.sealed {
+                edits.replace(sealed, self.tree.text(stray.plain));
+            }
+        }
         edits.append(&self.detached.edits);
         Ok(edits.apply(self.tree.source()))
     }
@@ -192,31 +211,10 @@ impl fmt::Debug for DecryptedFile {
     }
 }
 
-/// Returns the text of a new metadata block that goes well with the text of `tree`, if there is
-/// one.
-fn new_block(
-    metadata: &Metadata,
-    format: &dyn FileFormat,
-    layout: &Layout,
-) -> Result<SecretBytes, FileError> {
-    let tree = metadata.to_tree(format.metadata_layout())?;
-    Ok(format.emit(&tree, layout)?)
-}
-
-/// Puts a block into a text without one.
-fn with_block(
-    format: &dyn FileFormat,
-    body: &Tree,
-    block: &Block<'_>,
-) -> Result<crate::edits::Edits, FileError> {
-    Ok(format.attach(body, block)?)
-}
-
 /// Returns whether a text has metadata of SOPS' kind, so that it is encrypted already.
 pub fn has_metadata(document: &Document) -> bool {
     let layout = document.format().metadata_layout();
-    document.format().container().is_none()
-        && !metadata::nodes(document.tree(), layout).is_empty()
+    document.format().container().is_none() && !metadata::nodes(document.tree(), layout).is_empty()
 }
 
 /// Why a file could not be encrypted or decrypted.

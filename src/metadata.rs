@@ -235,12 +235,10 @@ fn group(fields: &Fields) -> Result<KeyGroup, MetadataError> {
 /// Returns whether a field that is not known holds keys: a list of maps with `enc`.
 fn is_key_list(value: &FieldValue) -> bool {
     match value {
-        FieldValue::List(entries) => {
-            !entries.is_empty()
-                && entries.iter().all(
-                    |entry| matches!(entry, FieldValue::Map(fields) if field(fields, "enc").is_some()),
-                )
-        }
+        FieldValue::List(entries) => !entries.is_empty()
+            && entries.iter().all(
+                |entry| matches!(entry, FieldValue::Map(fields) if field(fields, "enc").is_some()),
+            ),
         _ => false,
     }
 }
@@ -254,11 +252,8 @@ fn key(kind: &str, fields: &Fields) -> Result<WrappedKey, MetadataError> {
     {
         return Err(MetadataError::CreatedAt { kind: kind.to_owned() });
     }
-    let own = fields
-        .iter()
-        .filter(|(name, _)| name != "enc" && name != "created_at")
-        .cloned()
-        .collect();
+    let own =
+        fields.iter().filter(|(name, _)| name != "enc" && name != "created_at").cloned().collect();
     Ok(WrappedKey {
         key: keys::from_fields(kind, own),
         wrapped: text(fields, "enc")?.map(str::to_owned),

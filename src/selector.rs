@@ -90,10 +90,7 @@ impl Selector {
                 continue;
             }
             if let Some((first, _)) = found {
-                return Err(SelectorError::Several {
-                    first,
-                    second: field,
-                });
+                return Err(SelectorError::Several { first, second: field });
             }
             found = Some((field, value));
         }
@@ -213,19 +210,13 @@ mod tests {
             assert_eq!(selector.regex().is_some(), field.ends_with("regex"));
             assert_eq!(Selector::from_field(field, ""), Ok(None));
         }
-        assert_eq!(
-            Selector::default().field(),
-            ("unencrypted_suffix", "_unencrypted")
-        );
+        assert_eq!(Selector::default().field(), ("unencrypted_suffix", "_unencrypted"));
     }
 
     #[test]
     fn rules_exclude_each_other() {
-        let fields = [
-            ("encrypted_suffix", ""),
-            ("encrypted_regex", "a"),
-            ("unencrypted_suffix", "b"),
-        ];
+        let fields =
+            [("encrypted_suffix", ""), ("encrypted_regex", "a"), ("unencrypted_suffix", "b")];
         let error = Selector::from_fields(fields, BadPattern::Refuse).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -7,7 +7,8 @@ use crate::crypt::mac::Mac;
 use crate::crypt::value::{self, Sealed, ValueError};
 use crate::file::leaves::{Leaves, has_content};
 use crate::file::{
-    DecryptedFile, EncryptedFile, FileError, OpenedLeaf, UnreadableComment, position,
+    DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, STRAY_PATH,
+    UnreadableComment, position,
 };
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
@@ -30,15 +31,46 @@ pub(super) fn decrypt(
     let Opener { opened, raw, mac, lost, .. } = opener;
     if check_mac {
         let stored = stored_mac(&metadata, &cipher)?;
-        if *mac.finish() != *stored && !older_macs(&tree, &metadata, &raw).any(|mac| *mac == *stored)
+        if *mac.finish() != *stored
+            && !older_macs(&tree, &metadata, &raw).any(|mac| *mac == *stored)
         {
             return Err(FileError::MacMismatch);
         }
     }
-    let mut file =
-        DecryptedFile { tree, format, metadata, detached, opened, warnings: Vec::new() };
+    let mut file = DecryptedFile {
+        tree,
+        format,
+        metadata,
+        detached,
+        opened,
+        strays: Vec::new(),
+        warnings: Vec::new(),
+    };
+    open_strays(&mut file, &cipher);
     recover_comments(&mut file, &cipher, &lost);
     Ok(file)
+}
+
+/// Opens the comments that SOPS does not see.
+fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
+    for stray in file.tree.strays().to_vec() {
+        let text = file.tree.text(stray.text);
+        if !value::looks_sealed(text) {
+            continue;
+        }
+        let mut plain = SecretBytes::new();
+        let opened = Sealed::parse(text).and_then(|s| s.open(cipher, STRAY_PATH, &mut plain));
+        match opened {
+            Ok(_) => {
+                let plain = file.tree.intern(&plain);
+                file.strays.push(OpenedStray { sealed: stray.text, plain });
+            }
+            Err(_) => {
+                let position = Position::of(file.tree.source(), stray.span.start as usize);
+                file.warnings.push(UnreadableComment { position: Some(position) });
+            }
+        }
+    }
 }
 
 struct Opener {
@@ -58,8 +90,7 @@ fn open_leaves(
     everything: bool,
 ) -> Result<Opener, FileError> {
     let selector = metadata.selector();
-    let mut leaves =
-        if everything { Leaves::selecting_all() } else { Leaves::new(&selector) };
+    let mut leaves = if everything { Leaves::selecting_all() } else { Leaves::new(&selector) };
     let mut opener = Opener {
         opened: Vec::new(),
         raw: Vec::new(),
@@ -76,11 +107,11 @@ fn open_leaves(
             };
             if leaves.selects_comment(tree.text(text)) && value::looks_sealed(tree.text(text)) {
                 match opener.open(tree, cipher, leaves.path(), text) {
-                    Ok((plain, kind, reusable)) => {
+                    Ok((plain, _, reusable)) => {
                         let inline =
                             matches!(tree.node(id).kind, NodeKind::Comment { inline: true, .. });
                         tree.set(id, NodeKind::Comment { text: plain, inline });
-                        opener.opened.push(OpenedLeaf { id, sealed: text, kind, reusable });
+                        opener.opened.push(OpenedLeaf { id, sealed: text, reusable });
                     }
                     Err(_) => opener.lost.push(id),
                 }
@@ -96,12 +127,9 @@ fn open_leaves(
                     found: type_name(tree, id),
                 });
             };
-            let (plain, kind, reusable) = opener
-                .open(tree, cipher, leaves.path(), sealed)
-                .map_err(|error| FileError::Value {
-                    path: tree.path(id),
-                    position: position(tree, id),
-                    error,
+            let (plain, kind, reusable) =
+                opener.open(tree, cipher, leaves.path(), sealed).map_err(|error| {
+                    FileError::Value { path: tree.path(id), position: position(tree, id), error }
                 })?;
             let text = tree.text(plain);
             let new = match canonical::read(kind, text) {
@@ -115,7 +143,7 @@ fn open_leaves(
                 opener.raw.push((id, plain));
             }
             tree.set(id, new);
-            opener.opened.push(OpenedLeaf { id, sealed, kind, reusable });
+            opener.opened.push(OpenedLeaf { id, sealed, reusable });
         }
         if selected || !metadata.mac_only_encrypted {
             opener.add_to_mac(tree, id);
@@ -250,15 +278,15 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
             let mut plain = SecretBytes::new();
             let result = Sealed::parse(file.tree.text(sealed))
                 .and_then(|sealed| sealed.open(cipher, &paths[path.range()], &mut plain));
-            if let Ok(value) = result {
-                opened = Some((file.tree.intern(&plain), value.kind));
+            if result.is_ok() {
+                opened = Some(file.tree.intern(&plain));
                 break;
             }
         }
         match opened {
-            Some((text, kind)) => {
+            Some(text) => {
                 file.tree.set(id, NodeKind::Comment { text, inline });
-                file.opened.push(OpenedLeaf { id, sealed, kind, reusable: false });
+                file.opened.push(OpenedLeaf { id, sealed, reusable: false });
             }
             None => {
                 let position = file
@@ -280,6 +308,10 @@ fn interleave<T>(
     let mut turn = false;
     std::iter::from_fn(move || {
         turn = !turn;
-        if turn { first.next().or_else(|| second.next()) } else { second.next().or_else(|| first.next()) }
+        if turn {
+            first.next().or_else(|| second.next())
+        } else {
+            second.next().or_else(|| first.next())
+        }
     })
 }

@@ -6,10 +6,11 @@
 //! encrypted leaf is put back as it was, so that an unchanged value is an unchanged line.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
 
 use crate::crypt::canonical::{self, ValueType};
 use crate::file::leaves::{Leaves, has_content};
-use crate::file::{DecryptedFile, FileError};
+use crate::file::{DecryptedFile, FileError, STRAY_PATH};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 use crate::tree::{NodeId, Site, TextRef, Tree, Value};
@@ -32,11 +33,14 @@ pub struct Previous {
 #[derive(Clone, Copy)]
 struct Entry {
     key: (u64, u64),
-    leaf: NodeId,
+    /// The leaf in the encrypted tree; `None` for a comment that is not in the tree.
+    leaf: Option<NodeId>,
     sealed: TextRef,
     /// The leaf in the plain tree.
     plain: Option<NodeId>,
     used: bool,
+    /// For the first entry of a key: how many of the key's entries are known to be used.
+    passed: u32,
 }
 
 /// A ciphertext that fits.
@@ -59,24 +63,59 @@ impl Previous {
         kind: ValueType,
         text: &[u8],
         path: &[u8],
-        leaf: (&Tree, NodeId),
+        leaf: Option<(&Tree, NodeId)>,
     ) -> Option<Reuse<'_>> {
         let key = self.key(kind, text, path);
         let from = self.entries.partition_point(|entry| entry.key < key);
-        let same = self.entries[from..].iter().take_while(|entry| entry.key == key).count();
-        let candidates = from..from + same;
+        let candidates = from..self.entries.partition_point(|entry| entry.key <= key);
+        if candidates.is_empty() {
+            return None;
+        }
         let fits = |entry: &Entry| {
-            entry.plain.zip(self.plain.as_ref()).is_some_and(|(id, plain)| {
-                let old = (spelling(plain, id), surroundings(plain.node(id).site));
-                old == (spelling(leaf.0, leaf.1), surroundings(leaf.0.node(leaf.1).site))
-            })
+            let (Some(old), Some(plain), Some((tree, new))) = (entry.plain, &self.plain, leaf)
+            else {
+                return false;
+            };
+            spelling(plain, old) == spelling(tree, new)
+                && surroundings(plain.node(old).site) == surroundings(tree.node(new).site)
         };
-        // Equal values of one list share the key: the next that is free, in their order.
-        let free = candidates.clone().find(|&at| !self.entries[at].used)?;
+        let free = self.free_at_place(&candidates, leaf).or_else(|| self.next_free(&candidates))?;
         let entry = self.entries[free];
         self.entries[free].used = true;
-        let verbatim = fits(&entry).then(|| spelling(&self.tree, entry.leaf)).flatten();
+        let verbatim = match entry.leaf {
+            Some(old) if fits(&entry) => spelling(&self.tree, old),
+            _ => None,
+        };
         Some(Reuse { sealed: self.tree.text(entry.sealed), verbatim })
+    }
+
+    /// Equal values of one list share the key. The one at the same place is meant, counted from
+    /// the start or, behind an insertion, from the end.
+    fn free_at_place(
+        &self,
+        candidates: &Range<usize>,
+        leaf: Option<(&Tree, NodeId)>,
+    ) -> Option<usize> {
+        let (tree, new) = leaf?;
+        let plain = self.plain.as_ref()?;
+        let from_end = (new.index() + plain.nodes().len()).checked_sub(tree.nodes().len());
+        let entries = &self.entries[candidates.clone()];
+        [Some(new.index()), from_end].into_iter().flatten().find_map(|place| {
+            // The entries of one key are in tree order.
+            let at = entries.binary_search_by_key(&Some(place), |entry| Some(entry.plain?.index()));
+            at.ok().filter(|&at| !entries[at].used).map(|at| candidates.start + at)
+        })
+    }
+
+    /// Returns the first of the candidates that is not used yet.
+    fn next_free(&mut self, candidates: &Range<usize>) -> Option<usize> {
+        let mut at = candidates.start + self.entries.get(candidates.start)?.passed as usize;
+        while at < candidates.end && self.entries[at].used {
+            at += 1;
+        }
+        // What was passed once need not be looked at again.
+        self.entries[candidates.start].passed = (at - candidates.start) as u32;
+        (at < candidates.end).then_some(at)
     }
 
     fn key(&self, kind: ValueType, text: &[u8], path: &[u8]) -> (u64, u64) {
@@ -115,7 +154,7 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
         Some(_) => None,
         None => Some(file.format.parse(SecretBytes::from(&*text))?),
     };
-    let DecryptedFile { tree, format, metadata, detached, opened, .. } = file;
+    let DecryptedFile { tree, format, metadata, detached, opened, strays, .. } = file;
     let mut previous = Previous {
         tree,
         plain,
@@ -154,7 +193,21 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
             },
         };
         let key = previous.key(kind, &canonical, leaves.path());
-        let entry = Entry { key, leaf: id, sealed: leaf.sealed, plain: counterpart, used: false };
+        let entry = Entry {
+            key,
+            leaf: Some(id),
+            sealed: leaf.sealed,
+            plain: counterpart,
+            used: false,
+            passed: 0,
+        };
+        previous.entries.push(entry);
+    }
+    for stray in strays {
+        let text = previous.tree.text(stray.plain);
+        let key = previous.key(ValueType::Comment, text, STRAY_PATH);
+        let entry =
+            Entry { key, leaf: None, sealed: stray.sealed, plain: None, used: false, passed: 0 };
         previous.entries.push(entry);
     }
     previous.entries.sort_by_key(|entry| (entry.key, entry.leaf));

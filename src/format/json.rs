@@ -15,7 +15,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::{Position, Span};
-use crate::tree::{NodeId, NodeKind, Step, Tree};
+use crate::tree::{NodeId, Step, Tree};
 
 /// The key of the metadata.
 const METADATA: &[u8] = b"sops";

@@ -46,18 +46,12 @@ fn unusable_blocks_are_refused() {
             "{\"sops\":{\"lastmodified\":\"2026-01-02T03:04:05Z\"}}".to_owned(),
             MetadataError::NoKeys,
         ),
-        (
-            block(",\"mac\":\"x\""),
-            MetadataError::Duplicate { field: "mac".to_owned() },
-        ),
+        (block(",\"mac\":\"x\""), MetadataError::Duplicate { field: "mac".to_owned() }),
         (
             block(",\"kms\":[{\"arn\":\"a\",\"enc\":\"x\"}]"),
             MetadataError::CreatedAt { kind: "kms".to_owned() },
         ),
-        (
-            block(&format!(",\"x\":{}{}", "[".repeat(40), "]".repeat(40))),
-            MetadataError::TooDeep,
-        ),
+        (block(&format!(",\"x\":{}{}", "[".repeat(40), "]".repeat(40))), MetadataError::TooDeep),
     ] {
         assert_eq!(read(&text).unwrap_err(), error, "{text}");
     }
@@ -102,7 +96,8 @@ fn flattened_lists_have_no_holes() {
         let tree = Dotenv.parse(SecretBytes::from(text)).unwrap();
         Metadata::read(&tree, MetadataLayout::Flat)
     };
-    let rest = "sops_lastmodified=2026-01-02T03:04:05Z\nsops_mac=m\nsops_shamir_threshold=2.000000\n";
+    let rest =
+        "sops_lastmodified=2026-01-02T03:04:05Z\nsops_mac=m\nsops_shamir_threshold=2.000000\n";
     let good = format!("sops_age__list_0__map_enc=x\n{rest}");
     assert_eq!(read(&good).unwrap().shamir_threshold, 2);
     for bad in [

@@ -81,7 +81,8 @@ impl Metadata {
         let edits = format.splice(&tree, &changes)?;
         let patched = edits.apply(tree.source());
         // What is written must read back: the block is small.
-        let again = Metadata::read(&format.parse(SecretBytes::from(&*patched))?, format.metadata_layout())?;
+        let again =
+            Metadata::read(&format.parse(SecretBytes::from(&*patched))?, format.metadata_layout())?;
         let same = again.mac == self.mac && again.last_modified == self.last_modified;
         Ok(same.then_some(patched))
     }

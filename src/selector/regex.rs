@@ -35,15 +35,9 @@ impl GoRegex {
     /// If Go refuses the pattern, or if it is unreasonably large: longer than 64 KiB, nested
     /// deeper than about 250 groups, or more than 10 MiB when compiled.
     pub fn new(pattern: &str) -> Result<GoRegex, RegexError> {
-        let error = |problem| RegexError {
-            pattern: pattern.into(),
-            problem,
-        };
+        let error = |problem| RegexError { pattern: pattern.into(), problem };
         if pattern.len() > MAX_PATTERN {
-            return Err(RegexError {
-                pattern: Box::default(),
-                problem: RegexProblem::TooLarge,
-            });
+            return Err(RegexError { pattern: Box::default(), problem: RegexProblem::TooLarge });
         }
         let translated = translate(pattern).map_err(error)?;
         let compiled = regex::Regex::new(&translated).map_err(|refused| {
@@ -53,20 +47,14 @@ impl GoRegex {
                 _ => RegexProblem::TooDeep,
             })
         })?;
-        Ok(GoRegex {
-            pattern: pattern.into(),
-            compiled: Some(compiled),
-        })
+        Ok(GoRegex { pattern: pattern.into(), compiled: Some(compiled) })
     }
 
     /// Returns an expression that matches nothing and shows as `pattern`.
     ///
     /// SOPS ignores that a pattern in a file does not compile: it never matches.
     pub fn never(pattern: &str) -> GoRegex {
-        GoRegex {
-            pattern: pattern.into(),
-            compiled: None,
-        }
+        GoRegex { pattern: pattern.into(), compiled: None }
     }
 
     /// Compiles `pattern`, or returns one that never matches, as SOPS does when it reads a file.
@@ -110,11 +98,7 @@ impl fmt::Display for GoRegex {
 
 impl fmt::Debug for GoRegex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.is_never() {
-            "GoRegex::never"
-        } else {
-            "GoRegex"
-        };
+        let name = if self.is_never() { "GoRegex::never" } else { "GoRegex" };
         f.debug_tuple(name).field(&self.pattern).finish()
     }
 }
@@ -143,11 +127,7 @@ pub struct RegexError {
 }
 
 fn shown(pattern: &str) -> String {
-    if pattern.is_empty() {
-        String::new()
-    } else {
-        format!(" `{pattern}`")
-    }
+    if pattern.is_empty() { String::new() } else { format!(" `{pattern}`") }
 }
 
 /// What is wrong with a pattern. The texts are the parts of the pattern that are to blame.
@@ -247,14 +227,8 @@ mod tests {
             ("(", "invalid regular expression `(`: missing `)`"),
             ("a)", "invalid regular expression `a)`: unexpected `)`"),
             ("[a", "invalid regular expression `[a`: missing `]`"),
-            (
-                "a\\",
-                "invalid regular expression `a\\`: trailing backslash",
-            ),
-            (
-                "a\\Z",
-                "invalid regular expression `a\\Z`: unknown escape `\\Z`",
-            ),
+            ("a\\", "invalid regular expression `a\\`: trailing backslash"),
+            ("a\\Z", "invalid regular expression `a\\Z`: unknown escape `\\Z`"),
             (
                 "(a)\\1",
                 "invalid regular expression `(a)\\1`: \
@@ -265,30 +239,18 @@ mod tests {
                 "invalid regular expression `(?<!a)b`: \
                  `(?<!` is a look-around, which SOPS' dialect does not have",
             ),
-            (
-                "(?x)",
-                "invalid regular expression `(?x)`: unknown group or flag `(?x`",
-            ),
+            ("(?x)", "invalid regular expression `(?x)`: unknown group or flag `(?x`"),
             (
                 "(?P<a b>c)",
                 "invalid regular expression `(?P<a b>c)`: invalid group name `(?P<a b>`",
             ),
-            (
-                "[z-a]",
-                "invalid regular expression `[z-a]`: invalid range `z-a`",
-            ),
+            ("[z-a]", "invalid regular expression `[z-a]`: invalid range `z-a`"),
             (
                 "\\p{Foo}",
                 "invalid regular expression `\\p{Foo}`: unknown character class `\\p{Foo}`",
             ),
-            (
-                "*a",
-                "invalid regular expression `*a`: nothing before `*` to repeat",
-            ),
-            (
-                "a**",
-                "invalid regular expression `a**`: `**` repeats a repetition",
-            ),
+            ("*a", "invalid regular expression `*a`: nothing before `*` to repeat"),
+            ("a**", "invalid regular expression `a**`: `**` repeats a repetition"),
             (
                 "a{1001}",
                 "invalid regular expression `a{1001}`: invalid number of repetitions `{1001}`: \
@@ -326,9 +288,6 @@ mod tests {
         assert!(!never.is_match(b"("));
         assert_eq!(never.to_string(), "(");
         assert_eq!(format!("{never:?}"), "GoRegex::never(\"(\")");
-        assert_eq!(
-            format!("{:?}", GoRegex::new("a").unwrap()),
-            "GoRegex(\"a\")"
-        );
+        assert_eq!(format!("{:?}", GoRegex::new("a").unwrap()), "GoRegex(\"a\")");
     }
 }

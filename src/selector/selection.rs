@@ -46,26 +46,17 @@ struct Level {
 impl<'s> Selection<'s> {
     /// Starts a walk with `selector`.
     pub fn new(selector: &'s Selector) -> Selection<'s> {
-        Selection {
-            selector: Some(selector),
-            open: Vec::new(),
-        }
+        Selection { selector: Some(selector), open: Vec::new() }
     }
 
     /// Starts a walk in which everything is selected, as in binary files.
     pub fn everything() -> Selection<'s> {
-        Selection {
-            selector: None,
-            open: Vec::new(),
-        }
+        Selection { selector: None, open: Vec::new() }
     }
 
     /// Enters a map or list that stands under `key`; list members and documents have none.
     pub fn enter(&mut self, key: Option<&[u8]>) {
-        let level = Level {
-            inherited: self.reached(key),
-            commented: false,
-        };
+        let level = Level { inherited: self.reached(key), commented: false };
         self.open.push(level);
     }
 
@@ -118,8 +109,7 @@ impl<'s> Selection<'s> {
     }
 
     fn verdict(&self, reached: bool) -> bool {
-        self.selector
-            .is_none_or(|selector| selector.selects_matches() == reached)
+        self.selector.is_none_or(|selector| selector.selects_matches() == reached)
     }
 
     fn end_comments(&mut self) {
@@ -193,10 +183,7 @@ mod tests {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/selector");
         let mut checked = 0;
         for entry in std::fs::read_dir(directory).unwrap() {
-            for line in std::fs::read_to_string(entry.unwrap().path())
-                .unwrap()
-                .lines()
-            {
+            for line in std::fs::read_to_string(entry.unwrap().path()).unwrap().lines() {
                 let case: Value = serde_json::from_str(line).unwrap();
                 let selector = match case["rule"].as_array() {
                     Some(rule) => selector(rule[0].as_str().unwrap(), rule[1].as_str().unwrap()),
@@ -240,14 +227,8 @@ mod tests {
             {"comment": "on"}, ["m", {"map": [["c", {"int": "2"}], {"comment": "x"}, ["d", {"int": "3"}]]}],
             ["e", {"int": "4"}]
         ]}"#;
-        assert_eq!(
-            selected("encrypted_comment_regex", "^on$", document),
-            "-E?--EEE-"
-        );
-        assert_eq!(
-            selected("unencrypted_comment_regex", "^on$", document),
-            "--?E----E"
-        );
+        assert_eq!(selected("encrypted_comment_regex", "^on$", document), "-E?--EEE-");
+        assert_eq!(selected("unencrypted_comment_regex", "^on$", document), "--?E----E");
     }
 
     #[test]

@@ -159,11 +159,7 @@ impl<'p> Translator<'p> {
             }
             last_repeat = repeat;
         }
-        if self.outer.is_empty() {
-            Ok(())
-        } else {
-            Err(RegexProblem::MissingParen)
-        }
+        if self.outer.is_empty() { Ok(()) } else { Err(RegexProblem::MissingParen) }
     }
 
     /// Writes something that a repetition can follow.
@@ -184,18 +180,12 @@ impl<'p> Translator<'p> {
             return;
         }
         self.level.written = flags;
-        let all = [
-            (flags.fold_case, 'i'),
-            (flags.multi_line, 'm'),
-            (flags.dot_all, 's'),
-        ];
+        let all = [(flags.fold_case, 'i'), (flags.multi_line, 'm'), (flags.dot_all, 's')];
         self.out.push_str("(?");
-        self.out
-            .extend(all.iter().filter(|(on, _)| *on).map(|(_, name)| name));
+        self.out.extend(all.iter().filter(|(on, _)| *on).map(|(_, name)| name));
         if all.iter().any(|(on, _)| !on) {
             self.out.push('-');
-            self.out
-                .extend(all.iter().filter(|(on, _)| !on).map(|(_, name)| name));
+            self.out.extend(all.iter().filter(|(on, _)| !on).map(|(_, name)| name));
         }
         self.out.push(')');
     }
@@ -223,11 +213,7 @@ impl<'p> Translator<'p> {
         }
         self.write_flags();
         self.out.push_str("(?:");
-        let inner = Level {
-            flags,
-            written: self.level.written,
-            ..Level::default()
-        };
+        let inner = Level { flags, written: self.level.written, ..Level::default() };
         self.outer.push(std::mem::replace(&mut self.level, inner));
         Ok(())
     }
@@ -557,9 +543,7 @@ impl<'p> Translator<'p> {
         };
         match posix_class(plain) {
             Some(set) => Ok(Some(bracketed(set, inverted))),
-            None => Err(RegexProblem::UnknownClass(
-                before.until(self.input).to_owned(),
-            )),
+            None => Err(RegexProblem::UnknownClass(before.until(self.input).to_owned())),
         }
     }
 }
@@ -598,16 +582,8 @@ fn write_char(out: &mut String, code: u32) {
 /// Writes a range of a class, without the surrogates, which no text has.
 fn write_range(out: &mut String, low: u32, high: u32) {
     const SURROGATES: std::ops::RangeInclusive<u32> = 0xD800..=0xDFFF;
-    let low = if SURROGATES.contains(&low) {
-        0xE000
-    } else {
-        low
-    };
-    let high = if SURROGATES.contains(&high) {
-        0xD7FF
-    } else {
-        high
-    };
+    let low = if SURROGATES.contains(&low) { 0xE000 } else { low };
+    let high = if SURROGATES.contains(&high) { 0xD7FF } else { high };
     if low <= high {
         write_char(out, low);
         out.push('-');

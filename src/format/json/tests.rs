@@ -1,5 +1,5 @@
 use super::*;
-use crate::tree::{Step, TextRef};
+use crate::tree::{NodeKind, Step, TextRef};
 
 fn parse(text: &str) -> Result<Tree, SyntaxError> {
     Json.parse(SecretBytes::from(text))
