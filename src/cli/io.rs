@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-pub use super::os::stdio::{FirstByte, StdinKind, stdin_kind, wait_for_first_byte};
 use super::os::stdio::{self, Output};
+pub use super::os::stdio::{FirstByte, StdinKind, stdin_kind, wait_for_first_byte};
 pub use atomic::{Mode, WriteNote, Written, write_atomic, write_atomic_if_unchanged};
 
 use crate::secret::SecretBytes;
@@ -371,7 +371,11 @@ mod tests {
         assert_eq!(&*read_file(&path).unwrap(), b"content");
         writer.join().unwrap();
         if cfg!(target_os = "linux") {
-            assert!(!read_file(Path::new("/proc/self/status")).unwrap().is_empty());
+            assert!(
+                !read_file(Path::new("/proc/self/status"))
+                    .unwrap()
+                    .is_empty()
+            );
         }
     }
 
@@ -382,7 +386,10 @@ mod tests {
             let path = directory.path().join("f");
             File::create_new(&path).unwrap().write_all(b"a").unwrap();
             let stamp = read_with_stamp(&path).unwrap();
-            assert_eq!(Stamp::of_file(&File::open(&path).unwrap()).unwrap(), stamp.1);
+            assert_eq!(
+                Stamp::of_file(&File::open(&path).unwrap()).unwrap(),
+                stamp.1
+            );
             stamp
         };
         assert_eq!(stamp, Stamp::of(b"a"));

@@ -15,6 +15,8 @@ pub mod editor_process;
 pub mod private_dir;
 pub mod signals;
 pub mod stdio;
+#[cfg(test)]
+pub(super) mod testing;
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -88,7 +90,11 @@ pub fn stderr_is_terminal() -> bool {
 pub fn argv0_name() -> Option<String> {
     let program = PathBuf::from(std::env::args_os().next()?);
     let name = program.file_name()?.to_str()?;
-    let bare = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
+    let bare = match name
+        .len()
+        .checked_sub(4)
+        .and_then(|at| name.split_at_checked(at))
+    {
         Some((bare, ending)) if cfg!(windows) && ending.eq_ignore_ascii_case(".exe") => bare,
         _ => name,
     };
@@ -196,7 +202,10 @@ mod tests {
         let relative = Path::new("src/cli");
         assert!(relative.join("os.rs").is_file());
         for entry in ["", ".", "src/cli", "::"] {
-            assert_eq!(resolve_program(OsStr::new("os.rs"), Some(OsStr::new(entry))), None);
+            assert_eq!(
+                resolve_program(OsStr::new("os.rs"), Some(OsStr::new(entry))),
+                None
+            );
         }
         let after_bad = std::env::join_paths([Path::new(""), directory.path()]).unwrap();
         assert_eq!(resolve_program(name, Some(&after_bad)), Some(found));
@@ -225,7 +234,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f");
         let file = create_private_file(&path).unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(
+            file.metadata().unwrap().permissions().mode() & 0o7777,
+            0o600
+        );
         let again = create_private_file(&path).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }

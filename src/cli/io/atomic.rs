@@ -102,10 +102,10 @@ fn write(
     mode: Mode,
     stamp: Option<&Stamp>,
 ) -> Result<Written, IoError> {
-    if let Some(written) = write_to_stream(target, bytes) {
+    let path = follow_links(target)?;
+    if let Some(written) = write_to_stream(&path, bytes) {
         return written;
     }
-    let path = follow_links(target)?;
     let request = Request {
         target,
         path: &path,
@@ -145,7 +145,7 @@ fn write_to_stream(target: &Path, bytes: &[u8]) -> Option<Result<Written, IoErro
         super::write_stdout(bytes)
     } else if is_stream(target, 2, "stderr") {
         stdio::write_all(Output::Stderr, bytes).map_err(failed)
-    } else if cfg!(unix) && (target.starts_with("/dev/fd") || target.starts_with("/proc/self/fd")) {
+    } else if is_descriptor(target) {
         // The shell opened it, perhaps at the end of a file: nothing there is to be replaced.
         OpenOptions::new()
             .append(true)
@@ -161,10 +161,22 @@ fn write_to_stream(target: &Path, bytes: &[u8]) -> Option<Result<Written, IoErro
     }))
 }
 
-/// Returns the path of the file that `target` leads to, which need not exist.
+/// Returns whether the path names an open file of this process by its number.
+fn is_descriptor(path: &Path) -> bool {
+    cfg!(unix)
+        && ["/dev/fd", "/proc/self/fd"]
+            .iter()
+            .any(|directory| path.parent() == Some(Path::new(directory)))
+}
+
+/// Returns the path of the file that `target` leads to, which need not exist. Stops at the names
+/// of streams, which look like links to the file that the stream happens to be.
 fn follow_links(target: &Path) -> Result<PathBuf, IoError> {
     let mut path = target.to_path_buf();
     for _ in 0..MAX_LINKS {
+        if is_descriptor(&path) {
+            return Ok(path);
+        }
         match fs::read_link(&path) {
             // `join` keeps an absolute link as it is.
             Ok(link) => path = directory_of(&path).join(link),
@@ -338,13 +350,10 @@ impl Request<'_> {
     /// Creates the temporary file.
     fn temporary(&self, mode: Mode) -> Result<NamedTempFile, IoError> {
         let directory = directory_of(self.path);
-        let name = match self.path.components().next_back() {
-            Some(Component::Normal(name)) => name,
-            _ => {
-                return Err(IoError::IsDirectory {
-                    path: self.target.to_path_buf(),
-                });
-            }
+        let Some(Component::Normal(name)) = self.path.components().next_back() else {
+            return Err(IoError::IsDirectory {
+                path: self.target.to_path_buf(),
+            });
         };
         let prefix = format!(".{}.", beginning(name));
         let mut builder = Builder::new();

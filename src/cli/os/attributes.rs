@@ -21,8 +21,8 @@ pub enum Permissions {
 ///
 /// Only the superuser can give files away. Where the group cannot be kept, the group gets no more
 /// rights than everybody, because it is another group. Access control lists and labels are
-/// extended attributes: `user.*`, `system.posix_acl_access`, `system.nfs4_acl` and the SELinux and
-/// Smack labels are copied, others (capabilities, integrity hashes, the file system's own) are
+/// extended attributes: `user.*`, `system.posix_acl_access`, `system.nfs4_acl` and the labels of `SELinux` and
+/// Smack are copied, others (capabilities, integrity hashes, the file system's own) are
 /// not, since they are about the content or need the superuser.
 ///
 /// # Errors
@@ -162,10 +162,12 @@ const ACCESS_LIST: &str = "system.posix_acl_access";
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn copy_extended(old: &Path, new: &File, permissions: Permissions) -> io::Result<()> {
-    use rustix::fs::{XattrFlags, fsetxattr, lgetxattr, llistxattr};
+    use rustix::fs::{
+        XattrFlags, fsetxattr, lgetxattr, lgetxattr_query, llistxattr, llistxattr_query,
+    };
     // A directory's default list may have given one to the new file that the old never had.
     remove_access_list(new);
-    let Some(names) = read_sized(|buffer| llistxattr(old, buffer)) else {
+    let Some(names) = read_sized(llistxattr_query(old), |buffer| llistxattr(old, buffer)) else {
         return Ok(());
     };
     for name in names.split(|&byte| byte == 0) {
@@ -180,7 +182,9 @@ fn copy_extended(old: &Path, new: &File, permissions: Permissions) -> io::Result
         if !is_wanted {
             continue;
         }
-        let Some(value) = read_sized(|buffer| lgetxattr(old, name, buffer)) else {
+        let Some(value) = read_sized(lgetxattr_query(old, name), |buffer| {
+            lgetxattr(old, name, buffer)
+        }) else {
             continue;
         };
         if let Err(error) = fsetxattr(new, name, &value, XattrFlags::empty())
@@ -192,11 +196,18 @@ fn copy_extended(old: &Path, new: &File, permissions: Permissions) -> io::Result
     Ok(())
 }
 
-/// Calls `read` with no buffer for the size and then with one of it; `None` if it fails.
+/// Returns what `read` puts into a buffer of the size that was asked for before; `None` if either
+/// fails.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn read_sized(read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Option<Vec<u8>> {
-    let size = read(&mut []).ok()?;
-    let mut bytes = vec![0; size];
+fn read_sized(
+    size: rustix::io::Result<usize>,
+    read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
+) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; size.ok()?];
+    if bytes.is_empty() {
+        // An empty buffer would ask for the size again.
+        return Some(bytes);
+    }
     let size = read(&mut bytes).ok()?;
     bytes.truncate(size);
     Some(bytes)
@@ -220,7 +231,7 @@ fn remove_access_list(file: &File) {
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    use rustix::fs::{XattrFlags, lgetxattr, setxattr};
+    use rustix::fs::{XattrFlags, lgetxattr, lgetxattr_query, setxattr};
 
     use super::*;
 
@@ -257,7 +268,9 @@ mod tests {
         let metadata = old.metadata().unwrap();
         copy_attributes(&metadata, &old, &new, Permissions::Replaced).unwrap();
         let path = directory.path().join("new");
-        let value = read_sized(|buffer| lgetxattr(&path, "user.origin", buffer));
+        let value = read_sized(lgetxattr_query(&path, "user.origin"), |buffer| {
+            lgetxattr(&path, "user.origin", buffer)
+        });
         assert_eq!(value.as_deref(), Some(b"here".as_slice()));
     }
 }

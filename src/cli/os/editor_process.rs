@@ -52,7 +52,7 @@ mod unix {
     use signal_hook::iterator::exfiltrator::raw::WithRawSiginfo;
 
     use super::super::signals::{self, Hold};
-    use super::{Answer, Command, Ended, ExitStatus, io};
+    use super::{Answer, Command, Ended, io};
 
     /// How long a child may take to end after SIGTERM.
     const GRACE: Duration = Duration::from_secs(2);
@@ -158,8 +158,7 @@ mod unix {
             if terminal.is_some() || sent.is_some() {
                 hold.forget_pending();
             }
-            sent.map(Arrival::Sent)
-                .or(terminal.map(Arrival::Terminal))
+            sent.map(Arrival::Sent).or(terminal.map(Arrival::Terminal))
         }
 
         /// Waits for a signal.
@@ -300,20 +299,12 @@ mod unix {
             }
         }
     }
-
-    /// Returns the number of the signal that ended a process.
-    pub(in crate::cli) fn signal_of(status: ExitStatus) -> Option<i32> {
-        status.signal()
-    }
 }
-
-#[cfg(unix)]
-pub(in crate::cli) use unix::signal_of;
 
 #[cfg(not(unix))]
 mod other {
     use super::super::signals::Hold;
-    use super::{Answer, Command, Ended, ExitStatus, io};
+    use super::{Answer, Command, Ended, io};
 
     /// Runs `command` until it ends.
     pub fn run(command: &mut Command, _hold: &Hold) -> io::Result<Ended> {
@@ -327,12 +318,4 @@ mod other {
             _ => Answer::Enter,
         })
     }
-
-    /// Returns `None`: there are no signals here.
-    pub(in crate::cli) fn signal_of(_status: ExitStatus) -> Option<i32> {
-        None
-    }
 }
-
-#[cfg(not(unix))]
-pub(in crate::cli) use other::signal_of;

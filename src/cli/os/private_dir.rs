@@ -67,7 +67,10 @@ pub fn private_dir(
 }
 
 /// Makes a directory in the first of `places` that can hold one, else in `temp_dir`.
-fn choose(places: &[&Path], temp_dir: &Path) -> Result<PrivateDir, PrivateDirError> {
+pub(in crate::cli) fn choose(
+    places: &[&Path],
+    temp_dir: &Path,
+) -> Result<PrivateDir, PrivateDirError> {
     for place in places {
         sweep(place);
     }
@@ -155,10 +158,10 @@ fn hold(path: &Path) -> Holding {
         };
     };
     match directory.try_lock() {
-        Err(TryLockError::WouldBlock) => Holding::No,
         Err(TryLockError::Error(_)) => Holding::Yes(None),
         Ok(()) if path.is_dir() => Holding::Yes(Some(directory)),
-        Ok(()) => Holding::No,
+        // Somebody else has it, or had it and removed the directory.
+        Err(TryLockError::WouldBlock) | Ok(()) => Holding::No,
     }
 }
 
@@ -168,7 +171,11 @@ fn sweep(parent: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+        if !entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes())
+        {
             continue;
         }
         let path = entry.path();
@@ -233,7 +240,7 @@ fn is_ours_alone(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|metadata| {
         metadata.is_dir()
             && metadata.uid() == rustix::process::geteuid().as_raw()
-            && metadata.mode() & 0o077 == 0
+            && metadata.mode() & 0o7777 == 0o700
     })
 }
 
@@ -244,12 +251,15 @@ fn is_ours_alone(_path: &Path) -> bool {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_in_memory(path: &Path) -> bool {
-    const TMPFS_MAGIC: u64 = 0x0102_1994;
-    const RAMFS_MAGIC: u64 = 0x8584_58f6;
+    const TMPFS_MAGIC: i128 = 0x0102_1994;
+    const RAMFS_MAGIC: i128 = 0x8584_58f6;
+    // With 32 bits and a sign, as the field is on some machines.
+    const RAMFS_SIGNED: i128 = RAMFS_MAGIC - (1 << 32);
     rustix::fs::statfs(path).is_ok_and(|file_system| {
-        // The field is signed on some machines, and of 32 bits on some.
-        let kind = u64::from(file_system.f_type as u32);
-        matches!(kind, TMPFS_MAGIC | RAMFS_MAGIC)
+        matches!(
+            i128::from(file_system.f_type),
+            TMPFS_MAGIC | RAMFS_MAGIC | RAMFS_SIGNED
+        )
     })
 }
 

@@ -223,7 +223,11 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         assert_eq!(kind_of(file.as_fd()), StdinKind::EmptyFile);
         file.write_all(b"x").unwrap();
-        assert_eq!(kind_of(file.as_fd()), StdinKind::EmptyFile, "read to its end");
+        assert_eq!(
+            kind_of(file.as_fd()),
+            StdinKind::EmptyFile,
+            "read to its end"
+        );
         file.seek(SeekFrom::Start(0)).unwrap();
         assert_eq!(kind_of(file.as_fd()), StdinKind::File);
     }
