@@ -1,7 +1,7 @@
 //! Letting a person edit plaintext, which never leaves a private directory.
 //!
 //! [`EditorCommand`] is which program to start; [`EditSession`] is one file being edited: a
-//! [`PrivateDir`](super::os::private_dir::PrivateDir) with the text under the encrypted file's own
+//! [`PrivateDir`] with the text under the encrypted file's own
 //! name, so that the editor knows its syntax. The session wipes it when it is dropped, and while
 //! it exists no signal ends the process without that. Drop it before anything slow: Ctrl-C waits
 //! for it.
@@ -261,6 +261,26 @@ pub enum EditorError {
 }
 
 /// A text that is being edited. `Debug` shows paths only.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use encfile::cli::editor::{EditSession, Edited, EditorCommand, EditorError};
+///
+/// # fn main() -> Result<(), EditorError> {
+/// let editor = EditorCommand::from_env(None, Some("nano".as_ref()), Some("/usr/bin".as_ref()))?;
+/// let name = Path::new("config/secrets.yaml");
+/// let mut session = EditSession::new(editor, b"a: 1\n", name, None, Path::new("/tmp"))?;
+/// match session.run()? {
+///     Edited::Unchanged => {}
+///     Edited::Changed(text) => {
+///         drop(session); // the plaintext is gone, and Ctrl-C works again
+///         let _ = text;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct EditSession {
     command: EditorCommand,
@@ -407,5 +427,6 @@ impl EditSession {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -241,4 +241,32 @@ mod tests {
         let again = create_private_file(&path).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_hardened_process_writes_no_core_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let status = testing::child("cli::os::tests::child_hardened", directory.path()).status();
+        assert!(status.unwrap().success());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[ignore = "the work of another test"]
+    fn child_hardened() {
+        use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit};
+        if !testing::is_child() {
+            return;
+        }
+        let maximum = getrlimit(Resource::Core).maximum;
+        let before = Rlimit {
+            current: Some(0),
+            maximum,
+        };
+        let hardened = harden();
+        assert_eq!(getrlimit(Resource::Core), before);
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        hardened.undo_for_exec();
+        assert_eq!(getrlimit(Resource::Core).maximum, maximum);
+    }
 }

@@ -77,6 +77,20 @@ pub enum WriteNote {
 
 /// Replaces `target`, or creates it.
 ///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use encfile::cli::io::{IoError, Mode, read_with_stamp, write_atomic, write_atomic_if_unchanged};
+///
+/// # fn main() -> Result<(), IoError> {
+/// let path = Path::new("secrets.yaml");
+/// let (content, stamp) = read_with_stamp(path)?;
+/// write_atomic(Path::new("plain.yaml"), &content, Mode::Private)?;
+/// write_atomic_if_unchanged(path, b"new content", Mode::Keep, &stamp)?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// Every error leaves `target` as it was and no temporary file.
 pub fn write_atomic(target: &Path, bytes: &[u8], mode: Mode) -> Result<Written, IoError> {
@@ -359,7 +373,9 @@ impl Request<'_> {
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(".tmp").rand_bytes(8);
         attributes::set_creation_mode(&mut builder, mode == Mode::Private);
-        builder.tempfile_in(directory).map_err(|source| {
+        builder.tempfile_in(directory).map_err(|error| {
+            // Without the temporary file's path, which says nothing to the user.
+            let source = io::Error::from(error.kind());
             let path = self.target.to_path_buf();
             let directory = directory.to_path_buf();
             match source.kind() {

@@ -36,17 +36,17 @@ pub fn copy_attributes(
 ) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
     let mut mode = old.mode() & 0o7777;
-    let made = new.metadata()?;
+    let created = new.metadata()?;
     let mut kept = true;
     // The owner first: changing it clears bits of the mode.
-    if (made.uid(), made.gid()) != (old.uid(), old.gid())
+    if (created.uid(), created.gid()) != (old.uid(), old.gid())
         && fchown(new, Some(old.uid()), Some(old.gid())).is_err()
     {
         kept = false;
-        if made.uid() != old.uid() {
+        if created.uid() != old.uid() {
             mode &= !0o4000;
         }
-        if made.gid() != old.gid() && fchown(new, None, Some(old.gid())).is_err() {
+        if created.gid() != old.gid() && fchown(new, None, Some(old.gid())).is_err() {
             let of_others = mode & 0o007;
             mode &= !0o2070 | (of_others << 3);
         }
@@ -157,7 +157,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// The attribute with the access control list of POSIX.1e.
-#[cfg(unix)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -227,7 +227,8 @@ fn remove_access_list(file: &File) {
     let _ = file;
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 

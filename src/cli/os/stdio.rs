@@ -88,17 +88,22 @@ mod unix {
     }
 
     /// Waits until there is something to read on standard input, which stays there.
+    ///
+    /// For pipes and sockets. Of a terminal the next line counts, and a device such as
+    /// `/dev/null` always has [`FirstByte::Data`].
     pub fn wait_for_first_byte(timeout: Duration) -> io::Result<FirstByte> {
         wait_on(rustix::stdio::stdin(), timeout)
     }
 
     pub(super) fn wait_on(stream: BorrowedFd<'_>, timeout: Duration) -> io::Result<FirstByte> {
-        let deadline = Instant::now() + timeout;
+        // `None`: so long that it is for ever.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let left = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
+            let left = deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+                .and_then(|left| Timespec::try_from(left).ok());
             let mut fds = [PollFd::from_borrowed_fd(stream, PollFlags::IN)];
-            match poll(&mut fds, Some(&left)) {
+            match poll(&mut fds, left.as_ref()) {
                 Ok(0) => return Ok(FirstByte::Timeout),
                 Ok(_) => {}
                 Err(Errno::INTR) => continue,
@@ -197,7 +202,8 @@ mod other {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs::File;
     use std::io::{Read, Seek, SeekFrom, Write};

@@ -24,7 +24,7 @@ fn set_mode(path: &Path, mode: u32) {
 fn a_file_is_created_and_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.yaml");
-    for content in [b"one".as_slice(), b"", &[7; 3_000_000]] {
+    for content in [b"one".as_slice(), b"", &vec![7; 3_000_000]] {
         let written = write_atomic(&path, content, Mode::Keep).unwrap();
         assert_eq!(written.path, path);
         assert_eq!(written.notes, []);
@@ -266,7 +266,7 @@ fn a_killed_writer_leaves_the_old_file_or_the_new_one() {
     use std::os::unix::process::ExitStatusExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f");
-    put(&path, &[b'a'; 300_000]);
+    put(&path, &vec![b'a'; 300_000]);
     for round in 0..12u64 {
         let mut writer = child("cli::io::atomic::tests::child_writing", directory.path())
             .stdout(Stdio::null())
@@ -305,7 +305,7 @@ fn child_writing() {
     }
     for round in 0..u64::MAX {
         let letter = b'a' + (round % 26) as u8;
-        write_atomic(Path::new("f"), &[letter; 300_000], Mode::Keep).unwrap();
+        write_atomic(Path::new("f"), &vec![letter; 300_000], Mode::Keep).unwrap();
         if round == 0 {
             put(Path::new("running"), b"");
         }
@@ -341,7 +341,7 @@ fn child_with_limit() {
     )
     .unwrap();
     for name in ["f", "new"] {
-        let result = write_atomic(Path::new(name), &[7; 100_000], Mode::Keep);
+        let result = write_atomic(Path::new(name), &vec![7; 100_000], Mode::Keep);
         assert!(matches!(result, Err(IoError::Write { .. })));
     }
 }
