@@ -9,6 +9,7 @@ use crate::secret::SecretBytes;
 use crate::tree::Tree;
 
 mod resolve;
+mod style;
 
 /// Yaml.
 #[derive(Debug)]
