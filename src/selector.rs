@@ -3,10 +3,10 @@
 //! A file has one [`Selector`]. A [`Selection`] applies it on a walk over the tree. The module
 //! knows keys and the texts of comments; it knows no values, no ciphertext and no files.
 
+mod classes;
 mod regex;
 mod selection;
 mod translate;
-mod unicode;
 
 pub use self::regex::{GoRegex, RegexError, RegexProblem};
 pub use self::selection::Selection;

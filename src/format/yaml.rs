@@ -8,7 +8,11 @@ use crate::format::{
 use crate::secret::SecretBytes;
 use crate::tree::Tree;
 
+mod emit;
 mod resolve;
+mod style;
+#[cfg(test)]
+mod testing;
 
 /// Yaml.
 #[derive(Debug)]
@@ -39,8 +43,8 @@ impl FileFormat for Yaml {
     fn attach(&self, _tree: &Tree, _block: &Block<'_>) -> Result<Edits, EmitError> {
         todo!()
     }
-    fn emit(&self, _tree: &Tree, _layout: &Layout) -> Result<SecretBytes, EmitError> {
-        todo!()
+    fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
+        emit::emit(tree, layout)
     }
     fn template(&self) -> &'static str {
         ""

@@ -11,8 +11,8 @@
 
 use std::fmt::Write as _;
 
+use super::classes;
 use super::regex::RegexProblem;
-use super::unicode;
 
 /// The most that repetitions may multiply to, those inside of each other together.
 const MAX_REPEAT: u32 = 1000;
@@ -377,7 +377,7 @@ impl<'p> Translator<'p> {
         let Some(letter) = self.input.text.strip_prefix('\\').and_then(first) else {
             return Ok(None);
         };
-        if let Some(set) = perl_class(letter) {
+        if let Some(set) = classes::perl(letter) {
             self.input.text = &self.input.text[2..];
             return Ok(Some(bracketed(set, letter.is_ascii_uppercase())));
         }
@@ -403,7 +403,7 @@ impl<'p> Translator<'p> {
             Some(name) => (name, true),
             None => (name, false),
         };
-        match unicode::class(name) {
+        match classes::unicode(name) {
             Some(set) => Ok(Some(bracketed(&set, inverted != (letter == 'P')))),
             None => Err(wrong(self.input)),
         }
@@ -541,7 +541,7 @@ impl<'p> Translator<'p> {
             Some(name) => (name, true),
             None => (name, false),
         };
-        match posix_class(plain) {
+        match classes::posix(plain) {
             Some(set) => Ok(Some(bracketed(set, inverted))),
             None => Err(RegexProblem::UnknownClass(before.until(self.input).to_owned())),
         }
@@ -589,34 +589,4 @@ fn write_range(out: &mut String, low: u32, high: u32) {
         out.push('-');
         write_char(out, high);
     }
-}
-
-fn perl_class(letter: char) -> Option<&'static str> {
-    Some(match letter {
-        'd' | 'D' => "0-9",
-        // Without the vertical tab.
-        's' | 'S' => r"\t\n\f\r\x20",
-        'w' | 'W' => "0-9A-Za-z_",
-        _ => return None,
-    })
-}
-
-fn posix_class(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "alnum" => "0-9A-Za-z",
-        "alpha" => "A-Za-z",
-        "ascii" => r"\x00-\x7F",
-        "blank" => r"\t\x20",
-        "cntrl" => r"\x00-\x1F\x7F",
-        "digit" => "0-9",
-        "graph" => r"\x21-\x7E",
-        "lower" => "a-z",
-        "print" => r"\x20-\x7E",
-        "punct" => r"\x21-\x2F\x3A-\x40\x5B-\x60\x7B-\x7E",
-        "space" => r"\t\n\x0B\f\r\x20",
-        "upper" => "A-Z",
-        "word" => "0-9A-Za-z_",
-        "xdigit" => "0-9A-Fa-f",
-        _ => return None,
-    })
 }

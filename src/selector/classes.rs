@@ -1,9 +1,43 @@
-//! The names that `\p{...}` knows in Go 1.25.
+//! The character classes that have names in Go 1.25.
+//!
+//! All functions return the members, to stand in brackets.
 
-/// Returns the members of the class called `name`, to stand in brackets.
+/// Returns the members of `\\d` and its like, whose capital is the inverse.
+pub(super) fn perl(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'd' | 'D' => "0-9",
+        // Without the vertical tab.
+        's' | 'S' => r"\t\n\f\r\x20",
+        'w' | 'W' => "0-9A-Za-z_",
+        _ => return None,
+    })
+}
+
+/// Returns the members of `[:name:]`.
+pub(super) fn posix(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "alnum" => "0-9A-Za-z",
+        "alpha" => "A-Za-z",
+        "ascii" => r"\x00-\x7F",
+        "blank" => r"\t\x20",
+        "cntrl" => r"\x00-\x1F\x7F",
+        "digit" => "0-9",
+        "graph" => r"\x21-\x7E",
+        "lower" => "a-z",
+        "print" => r"\x20-\x7E",
+        "punct" => r"\x21-\x2F\x3A-\x40\x5B-\x60\x7B-\x7E",
+        "space" => r"\t\n\x0B\f\r\x20",
+        "upper" => "A-Z",
+        "word" => "0-9A-Za-z_",
+        "xdigit" => "0-9A-Fa-f",
+        _ => return None,
+    })
+}
+
+/// Returns the members of `\p{name}`.
 ///
 /// Upper and lower case, blanks, hyphens and underscores in names do not matter.
-pub(super) fn class(name: &str) -> Option<String> {
+pub(super) fn unicode(name: &str) -> Option<String> {
     let name: String = name
         .chars()
         .filter(|c| !matches!(c, ' ' | '-' | '_'))

@@ -1,0 +1,121 @@
+//! What the tests of the YAML writer share.
+
+use serde_json::Value as Json;
+
+use super::resolve::{Resolved, resolve_plain};
+use crate::number::{canonical_float, rfc3339};
+use crate::secret::SecretBytes;
+use crate::tree::{Key, KeyType, NodeKind, Site, Step, Tree, TreeBuilder};
+
+/// Returns the rows of a file in `testdata/yaml_emit`, one JSON object a line.
+pub(super) fn rows(name: &str) -> Vec<Json> {
+    let path = format!("{}/testdata/yaml_emit/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Builds a tree without a source from its description: `{"map": [[key, value], ...]}` and so on.
+pub(super) fn tree_of(documents: &Json) -> Tree {
+    let mut builder = TreeBuilder::new(SecretBytes::new()).unwrap();
+    for document in documents.as_array().unwrap() {
+        add(&mut builder, None, document);
+    }
+    builder.finish()
+}
+
+fn add(builder: &mut TreeBuilder, key: Option<Key>, value: &Json) {
+    let site = Site::default();
+    let object = value.as_object().unwrap();
+    let (kind, content) = object.iter().next().unwrap();
+    if let Some(text) = object.get("comment") {
+        let text = builder.intern(text.as_str().unwrap().as_bytes());
+        let inline = object["inline"].as_bool().unwrap();
+        builder.leaf(None, NodeKind::Comment { text, inline }, None, site);
+        return;
+    }
+    let text = content.as_str().unwrap_or_default();
+    let leaf = match kind.as_str() {
+        "map" => {
+            builder.open(key, NodeKind::Map, None, site);
+            for entry in content.as_array().unwrap() {
+                if let Some(pair) = entry.as_array() {
+                    let name = pair[0].as_str().unwrap();
+                    let key = Key {
+                        text: builder.intern(name.as_bytes()),
+                        kind: KeyType::Text,
+                        span: None,
+                    };
+                    add(builder, Some(key), &pair[1]);
+                } else {
+                    add(builder, None, entry);
+                }
+            }
+            builder.close(None);
+            return;
+        }
+        "list" => {
+            builder.open(key, NodeKind::List, None, site);
+            for member in content.as_array().unwrap() {
+                add(builder, None, member);
+            }
+            builder.close(None);
+            return;
+        }
+        "str" => NodeKind::Text(builder.intern(text.as_bytes())),
+        "binary" | "bytes_base64" | "str_base64" => {
+            use base64::Engine as _;
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .unwrap();
+            NodeKind::Text(builder.intern(&bytes))
+        }
+        "int" => NodeKind::Integer(text.parse().unwrap()),
+        "float" => NodeKind::Float(match text {
+            "+Inf" => f64::INFINITY,
+            "-Inf" => f64::NEG_INFINITY,
+            number => number.parse().unwrap(),
+        }),
+        "bool" => NodeKind::Boolean(content.as_bool().unwrap()),
+        "time" => match resolve_plain(text) {
+            Resolved::Time(time) => NodeKind::Time(time),
+            _ => panic!("{text} is no time"),
+        },
+        "null" => NodeKind::Null,
+        other => panic!("unknown kind {other}"),
+    };
+    builder.leaf(key, leaf, None, site);
+}
+
+/// Returns the nodes of a tree, one a line, for comparison.
+pub(super) fn describe(tree: &Tree) -> String {
+    let mut out = String::new();
+    let mut depth = 0;
+    for step in tree.walk(None) {
+        let (Step::Enter(id) | Step::Leaf(id)) = step else {
+            depth -= 1;
+            continue;
+        };
+        out.push_str(&"  ".repeat(depth));
+        if let Some(key) = tree.key(id) {
+            out.push_str(&format!("{}: ", key.escape_ascii()));
+        }
+        let kind = tree.node(id).kind;
+        out.push_str(&match kind {
+            NodeKind::Map => "map".to_owned(),
+            NodeKind::List => "list".to_owned(),
+            NodeKind::Text(text) => format!("str {}", tree.text(text).escape_ascii()),
+            NodeKind::Integer(number) => format!("int {number}"),
+            NodeKind::Unsigned(number) => format!("uint {number}"),
+            NodeKind::Float(number) => format!("float {}", canonical_float(number)),
+            NodeKind::Boolean(flag) => format!("bool {flag}"),
+            NodeKind::Time(time) => format!("time {}", rfc3339(time)),
+            NodeKind::Null => "null".to_owned(),
+            NodeKind::Comment { text, .. } => format!("# {}", tree.text(text).escape_ascii()),
+        });
+        out.push('\n');
+        depth += usize::from(kind.is_container());
+    }
+    out
+}
