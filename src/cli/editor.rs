@@ -108,11 +108,8 @@ impl EditorCommand {
             // Named on purpose, also below the working directory.
             PathBuf::from(program)
         } else {
-            os::resolve_program(OsStr::new(program), path_var).ok_or_else(|| {
-                EditorError::NotFound {
-                    program: program.to_owned(),
-                }
-            })?
+            os::resolve_program(OsStr::new(program), path_var)
+                .ok_or_else(|| EditorError::NotFound { program: program.to_owned() })?
         };
         Ok(EditorCommand::with_options(program, arguments))
     }
@@ -161,17 +158,14 @@ impl VimFlavor {
     /// name do not know the options.
     fn of(program: &Path) -> Option<VimFlavor> {
         let real = program.canonicalize().ok();
-        [Some(program), real.as_deref()]
-            .into_iter()
-            .flatten()
-            .find_map(|path| {
-                let name = path.file_name()?.to_str()?;
-                match name.split(['.', '-']).next()? {
-                    "vim" | "nvim" => Some(VimFlavor::Terminal),
-                    "gvim" | "mvim" => Some(VimFlavor::Graphical),
-                    _ => None,
-                }
-            })
+        [Some(program), real.as_deref()].into_iter().flatten().find_map(|path| {
+            let name = path.file_name()?.to_str()?;
+            match name.split(['.', '-']).next()? {
+                "vim" | "nvim" => Some(VimFlavor::Terminal),
+                "gvim" | "mvim" => Some(VimFlavor::Graphical),
+                _ => None,
+            }
+        })
     }
 }
 
@@ -304,9 +298,9 @@ impl EditSession {
         runtime_dir: Option<&Path>,
         temp_dir: &Path,
     ) -> Result<EditSession, EditorError> {
-        let name = base_name.file_name().ok_or_else(|| EditorError::BadName {
-            name: base_name.to_path_buf(),
-        })?;
+        let name = base_name
+            .file_name()
+            .ok_or_else(|| EditorError::BadName { name: base_name.to_path_buf() })?;
         let hold = Hold::new().map_err(|source| EditorError::Signals { source })?;
         let directory = private_dir(runtime_dir, temp_dir)?;
         EditSession::in_directory(command, content, name, directory, hold)
@@ -322,10 +316,7 @@ impl EditSession {
         let file = directory.path().join(name);
         os::create_private_file(&file)
             .and_then(|mut open| open.write_all(content))
-            .map_err(|source| EditorError::Prepare {
-                path: file.clone(),
-                source,
-            })?;
+            .map_err(|source| EditorError::Prepare { path: file.clone(), source })?;
         Ok(EditSession {
             command,
             file,
@@ -353,11 +344,9 @@ impl EditSession {
     pub fn run(&mut self) -> Result<Edited, EditorError> {
         self.unsaved = None;
         let mut command = self.command.command(&self.file);
-        let ended =
-            editor_process::run(&mut command, &self.hold).map_err(|source| EditorError::Start {
-                program: self.command.program.clone(),
-                source,
-            })?;
+        let ended = editor_process::run(&mut command, &self.hold).map_err(|source| {
+            EditorError::Start { program: self.command.program.clone(), source }
+        })?;
         let text = self.read();
         match ended {
             Ended::Exited(status) if status.success() => {
@@ -370,10 +359,7 @@ impl EditSession {
             }
             Ended::Exited(status) => {
                 self.keep_if_changed(text);
-                Err(EditorError::Failed {
-                    program: self.command.program.clone(),
-                    status,
-                })
+                Err(EditorError::Failed { program: self.command.program.clone(), status })
             }
             Ended::Interrupted(signal) => {
                 self.keep_if_changed(text);
@@ -415,9 +401,8 @@ impl EditSession {
     }
 
     fn keep_if_changed(&mut self, text: Result<SecretBytes, EditorError>) {
-        self.unsaved = text
-            .ok()
-            .filter(|text| !text.is_empty() && Stamp::of(text) != self.original);
+        self.unsaved =
+            text.ok().filter(|text| !text.is_empty() && Stamp::of(text) != self.original);
     }
 
     fn interrupted(&mut self, signal: i32) -> EditorError {

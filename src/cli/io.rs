@@ -194,11 +194,7 @@ impl Stamp {
 
 impl fmt::Debug for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_absent() {
-            "Stamp(absent)"
-        } else {
-            "Stamp(..)"
-        })
+        f.write_str(if self.is_absent() { "Stamp(absent)" } else { "Stamp(..)" })
     }
 }
 
@@ -218,11 +214,7 @@ pub fn read_file(path: &Path) -> Result<SecretBytes, IoError> {
         return Err(IoError::TooLarge { path: path.into() });
     }
     // One byte more, so that the end is seen without growing. (Files of `/proc` say 0.)
-    let capacity = if metadata.is_file() && size > 0 {
-        size + 1
-    } else {
-        FIRST_BUFFER
-    };
+    let capacity = if metadata.is_file() && size > 0 { size + 1 } else { FIRST_BUFFER };
     read_to_end(capacity, |buffer| file.read(buffer))
         .map_err(failed)?
         .ok_or_else(|| IoError::TooLarge { path: path.into() })
@@ -239,9 +231,7 @@ pub fn read_with_stamp(path: &Path) -> Result<(SecretBytes, Stamp), IoError> {
 pub fn read_stdin() -> Result<SecretBytes, IoError> {
     read_to_end(FIRST_BUFFER, stdio::read_stdin)
         .map_err(|source| IoError::Stdin { source })?
-        .ok_or_else(|| IoError::TooLarge {
-            path: "/dev/stdin".into(),
-        })
+        .ok_or_else(|| IoError::TooLarge { path: "/dev/stdin".into() })
 }
 
 /// Writes exactly these bytes to standard output.
@@ -341,10 +331,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let missing = directory.path().join("missing");
         assert!(matches!(read_file(&missing), Err(IoError::NotFound { path }) if path == missing));
-        assert!(matches!(
-            read_file(directory.path()),
-            Err(IoError::IsDirectory { .. })
-        ));
+        assert!(matches!(read_file(directory.path()), Err(IoError::IsDirectory { .. })));
         let denied = read_error(&missing, io::ErrorKind::PermissionDenied.into());
         assert!(matches!(denied, IoError::PermissionDenied { .. }));
     }
@@ -371,11 +358,7 @@ mod tests {
         };
         assert_eq!(&*read_file(&path).unwrap(), b"content");
         writer.join().unwrap();
-        assert!(
-            !read_file(Path::new("/proc/self/status"))
-                .unwrap()
-                .is_empty()
-        );
+        assert!(!read_file(Path::new("/proc/self/status")).unwrap().is_empty());
     }
 
     #[test]
@@ -385,10 +368,7 @@ mod tests {
             let path = directory.path().join("f");
             File::create_new(&path).unwrap().write_all(b"a").unwrap();
             let stamp = read_with_stamp(&path).unwrap();
-            assert_eq!(
-                Stamp::of_file(&File::open(&path).unwrap()).unwrap(),
-                stamp.1
-            );
+            assert_eq!(Stamp::of_file(&File::open(&path).unwrap()).unwrap(), stamp.1);
             stamp
         };
         assert_eq!(stamp, Stamp::of(b"a"));

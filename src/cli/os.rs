@@ -59,10 +59,7 @@ pub fn harden() -> Hardened {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let before = getrlimit(Resource::Core);
         // The hard limit stays, so that `undo_for_exec` is possible.
-        let none = Rlimit {
-            current: Some(0),
-            maximum: before.maximum,
-        };
+        let none = Rlimit { current: Some(0), maximum: before.maximum };
         let core_limit = setrlimit(Resource::Core, none).is_ok().then_some(before);
         Hardened { core_limit }
     }
@@ -90,11 +87,7 @@ pub fn stderr_is_terminal() -> bool {
 pub fn argv0_name() -> Option<String> {
     let program = PathBuf::from(std::env::args_os().next()?);
     let name = program.file_name()?.to_str()?;
-    let bare = match name
-        .len()
-        .checked_sub(4)
-        .and_then(|at| name.split_at_checked(at))
-    {
+    let bare = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
         Some((bare, ending)) if cfg!(windows) && ending.eq_ignore_ascii_case(".exe") => bare,
         _ => name,
     };
@@ -202,10 +195,7 @@ mod tests {
         let relative = Path::new("src/cli");
         assert!(relative.join("os.rs").is_file());
         for entry in ["", ".", "src/cli", "::"] {
-            assert_eq!(
-                resolve_program(OsStr::new("os.rs"), Some(OsStr::new(entry))),
-                None
-            );
+            assert_eq!(resolve_program(OsStr::new("os.rs"), Some(OsStr::new(entry))), None);
         }
         let after_bad = std::env::join_paths([Path::new(""), directory.path()]).unwrap();
         assert_eq!(resolve_program(name, Some(&after_bad)), Some(found));
@@ -234,10 +224,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f");
         let file = create_private_file(&path).unwrap();
-        assert_eq!(
-            file.metadata().unwrap().permissions().mode() & 0o7777,
-            0o600
-        );
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
         let again = create_private_file(&path).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }
@@ -259,10 +246,7 @@ mod tests {
             return;
         }
         let maximum = getrlimit(Resource::Core).maximum;
-        let before = Rlimit {
-            current: Some(0),
-            maximum,
-        };
+        let before = Rlimit { current: Some(0), maximum };
         let hardened = harden();
         assert_eq!(getrlimit(Resource::Core), before);
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);

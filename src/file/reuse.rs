@@ -71,22 +71,24 @@ impl Previous {
         if candidates.is_empty() {
             return None;
         }
-        let fits = |entry: &Entry| {
-            let (Some(old), Some(plain), Some((tree, new))) = (entry.plain, &self.plain, leaf)
-            else {
-                return false;
-            };
-            spelling(plain, old) == spelling(tree, new)
-                && surroundings(plain.node(old).site) == surroundings(tree.node(new).site)
-        };
         let free = self.free_at_place(&candidates, leaf).or_else(|| self.next_free(&candidates))?;
         let entry = self.entries[free];
         self.entries[free].used = true;
         let verbatim = match entry.leaf {
-            Some(old) if fits(&entry) => spelling(&self.tree, old),
+            Some(old) if self.is_as_decrypted(&entry, leaf) => spelling(&self.tree, old),
             _ => None,
         };
         Some(Reuse { sealed: self.tree.text(entry.sealed), verbatim })
+    }
+
+    /// Returns whether a leaf is spelled as decryption spelled the one of `entry`, in the same
+    /// surroundings.
+    fn is_as_decrypted(&self, entry: &Entry, leaf: Option<(&Tree, NodeId)>) -> bool {
+        let (Some(old), Some(plain), Some((tree, new))) = (entry.plain, &self.plain, leaf) else {
+            return false;
+        };
+        spelling(plain, old) == spelling(tree, new)
+            && surroundings(plain.node(old).site) == surroundings(tree.node(new).site)
     }
 
     /// Equal values of one list share the key. The one at the same place is meant, counted from

@@ -17,14 +17,8 @@ fn session(editor: EditorCommand, content: &str, parent: &Path) -> EditSession {
     // No runtime directory, and everything below `parent`.
     let hold = Hold::new().unwrap();
     let directory = crate::cli::os::private_dir::choose(&[], parent).unwrap();
-    EditSession::in_directory(
-        editor,
-        content.as_bytes(),
-        OsStr::new("f.yaml"),
-        directory,
-        hold,
-    )
-    .unwrap()
+    EditSession::in_directory(editor, content.as_bytes(), OsStr::new("f.yaml"), directory, hold)
+        .unwrap()
 }
 
 fn changed(result: Result<Edited, EditorError>) -> String {
@@ -46,11 +40,7 @@ fn the_editor_is_chosen_as_sops_does() {
     let directory = tempfile::tempdir().unwrap();
     let path_var = Some(directory.path().as_os_str());
     let chosen = |sops_editor: Option<&str>, editor: Option<&str>| {
-        EditorCommand::from_env(
-            sops_editor.map(OsStr::new),
-            editor.map(OsStr::new),
-            path_var,
-        )
+        EditorCommand::from_env(sops_editor.map(OsStr::new), editor.map(OsStr::new), path_var)
     };
     assert!(matches!(chosen(None, None), Err(EditorError::NoEditor)));
     let nano = program(directory.path(), "nano");
@@ -69,10 +59,7 @@ fn the_editor_is_chosen_as_sops_does() {
         Err(EditorError::BadQuoting { variable: "EDITOR" })
     ));
     for missing in ["missing -x", "''"] {
-        assert!(matches!(
-            chosen(Some(missing), None),
-            Err(EditorError::NotFound { .. })
-        ));
+        assert!(matches!(chosen(Some(missing), None), Err(EditorError::NotFound { .. })));
     }
 }
 
@@ -84,13 +71,7 @@ fn vim_is_told_to_keep_no_copies_and_others_are_left_alone() {
     for name in ["nvim", "gvim", "nano", "vimdoc"] {
         program(directory.path(), name);
     }
-    for (name, count) in [
-        ("vi", 7),
-        ("vim.basic", 7),
-        ("nvim", 7),
-        ("gvim", 8),
-        ("nano", 0),
-    ] {
+    for (name, count) in [("vi", 7), ("vim.basic", 7), ("nvim", 7), ("gvim", 8), ("nano", 0)] {
         let command = EditorCommand::with_options(directory.path().join(name), &[]);
         assert_eq!(command.arguments.len(), count, "{name}");
     }
@@ -116,11 +97,7 @@ fn a_session_edits_a_private_file_and_leaves_nothing() {
     let directory = file.parent().unwrap();
     assert_eq!(
         fs::read_to_string(&log).unwrap(),
-        format!(
-            "600 {}\n700 {}\n0077\n",
-            file.display(),
-            directory.display()
-        )
+        format!("600 {}\n700 {}\n0077\n", file.display(), directory.display())
     );
     assert!(file.ends_with("f.yaml"));
     drop(session);
@@ -158,10 +135,7 @@ fn a_failing_editor_leaves_what_it_saved_to_the_caller() {
         let mut session = session(script(body), "a: 1\n", parent.path());
         let error = session.run().unwrap_err();
         assert!(matches!(error, EditorError::Failed { .. }));
-        assert_eq!(
-            session.take_unsaved().as_deref(),
-            Some(b"a: 1\nx\n".as_slice())
-        );
+        assert_eq!(session.take_unsaved().as_deref(), Some(b"a: 1\nx\n".as_slice()));
         assert!(session.take_unsaved().is_none());
     }
     let mut nothing_saved = session(script("exit 1"), "a: 1\n", parent.path());
@@ -172,19 +146,12 @@ fn a_failing_editor_leaves_what_it_saved_to_the_caller() {
 #[test]
 fn a_file_that_is_gone_or_no_file_is_an_error() {
     let parent = tempfile::tempdir().unwrap();
-    for body in [
-        "rm \"$1\"",
-        "rm \"$1\"; mkfifo \"$1\"",
-        "rm \"$1\"; ln -s /etc/passwd \"$1\"",
-    ] {
+    for body in ["rm \"$1\"", "rm \"$1\"; mkfifo \"$1\"", "rm \"$1\"; ln -s /etc/passwd \"$1\""] {
         let mut session = session(script(body), "a: 1\n", parent.path());
         assert!(matches!(session.run(), Err(EditorError::Deleted)), "{body}");
     }
     let mut no_program = session(
-        EditorCommand {
-            program: parent.path().join("missing"),
-            arguments: Vec::new(),
-        },
+        EditorCommand { program: parent.path().join("missing"), arguments: Vec::new() },
         "a: 1\n",
         parent.path(),
     );
@@ -194,11 +161,8 @@ fn a_file_that_is_gone_or_no_file_is_an_error() {
 #[test]
 fn errors_and_debug_show_no_content() {
     let parent = tempfile::tempdir().unwrap();
-    let mut session = session(
-        script("printf %s%s can ary >> \"$1\"; exit 1"),
-        "canary1",
-        parent.path(),
-    );
+    let mut session =
+        session(script("printf %s%s can ary >> \"$1\"; exit 1"), "canary1", parent.path());
     let error = session.run().unwrap_err();
     let all = format!("{session:?} {error:?} {error}");
     assert!(!all.contains("canary"));
@@ -216,18 +180,8 @@ fn names_without_a_file_are_refused() {
 #[test]
 fn secret_variables_do_not_reach_the_editor() {
     let command = script("").command(Path::new("f"));
-    for name in [
-        "SOPS_AGE_KEY",
-        "SOPS_AGE_KEY_FILE",
-        "VAULT_TOKEN",
-        "AWS_SECRET_ACCESS_KEY",
-    ] {
-        assert!(
-            command
-                .get_envs()
-                .any(|(key, value)| key == name && value.is_none()),
-            "{name}"
-        );
+    for name in ["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY"] {
+        assert!(command.get_envs().any(|(key, value)| key == name && value.is_none()), "{name}");
     }
 }
 

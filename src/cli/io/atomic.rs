@@ -120,13 +120,7 @@ fn write(
     if let Some(written) = write_to_stream(&path, bytes) {
         return written;
     }
-    let request = Request {
-        target,
-        path: &path,
-        bytes,
-        mode,
-        stamp,
-    };
+    let request = Request { target, path: &path, bytes, mode, stamp };
     let hold = Hold::new().map_err(|source| IoError::Signals { source })?;
     let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
@@ -138,10 +132,7 @@ fn write(
         };
         // `None`: somebody created, removed or replaced the file between two system calls.
         if let Some(notes) = done {
-            return Ok(Written {
-                path: path.clone(),
-                notes,
-            });
+            return Ok(Written { path: path.clone(), notes });
         }
         if Instant::now() >= deadline {
             return Err(request.changed());
@@ -151,10 +142,7 @@ fn write(
 
 /// Writes to a stream that is named by a path; `None` for all other paths.
 fn write_to_stream(target: &Path, bytes: &[u8]) -> Option<Result<Written, IoError>> {
-    let failed = |source: io::Error| IoError::Write {
-        path: target.to_path_buf(),
-        source,
-    };
+    let failed = |source: io::Error| IoError::Write { path: target.to_path_buf(), source };
     let done = if is_stream(target, 1, "stdout") {
         super::write_stdout(bytes)
     } else if is_stream(target, 2, "stderr") {
@@ -169,10 +157,7 @@ fn write_to_stream(target: &Path, bytes: &[u8]) -> Option<Result<Written, IoErro
     } else {
         return None;
     };
-    Some(done.map(|()| Written {
-        path: target.to_path_buf(),
-        notes: Vec::new(),
-    }))
+    Some(done.map(|()| Written { path: target.to_path_buf(), notes: Vec::new() }))
 }
 
 /// Returns whether the path names an open file of this process by its number.
@@ -197,9 +182,7 @@ fn follow_links(target: &Path) -> Result<PathBuf, IoError> {
             Err(_) => return Ok(path),
         }
     }
-    Err(IoError::SymlinkLoop {
-        path: target.to_path_buf(),
-    })
+    Err(IoError::SymlinkLoop { path: target.to_path_buf() })
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -232,9 +215,7 @@ impl Request<'_> {
             return Err(self.changed());
         }
         if attributes::is_read_only(self.path, &metadata) {
-            return Err(IoError::ReadOnly {
-                path: self.target.to_path_buf(),
-            });
+            return Err(IoError::ReadOnly { path: self.target.to_path_buf() });
         }
         let (locked, metadata) = match self.lock(deadline, hold)? {
             Lock::Held(file) => {
@@ -261,9 +242,7 @@ impl Request<'_> {
         if let Some(stamp) = self.stamp {
             self.compare(stamp, locked.as_ref(), &metadata)?;
         }
-        temporary
-            .persist(self.path)
-            .map_err(|error| self.failed(error.error))?;
+        temporary.persist(self.path).map_err(|error| self.failed(error.error))?;
         let mut notes = Vec::new();
         let names = attributes::names_of(&metadata);
         if names > 1 {
@@ -311,10 +290,7 @@ impl Request<'_> {
             .open(self.path)
             .and_then(|mut file| file.write_all(self.bytes))
             .map_err(|source| self.failed(source))?;
-        Ok(Written {
-            path: self.path.to_path_buf(),
-            notes: Vec::new(),
-        })
+        Ok(Written { path: self.path.to_path_buf(), notes: Vec::new() })
     }
 
     /// Takes the lock on the existing file.
@@ -333,9 +309,7 @@ impl Request<'_> {
             }
             self.stop_if_interrupted(hold)?;
             if Instant::now() >= deadline {
-                return Err(IoError::Locked {
-                    path: self.target.to_path_buf(),
-                });
+                return Err(IoError::Locked { path: self.target.to_path_buf() });
             }
             std::thread::sleep(LOCK_PAUSE);
         }
@@ -351,10 +325,8 @@ impl Request<'_> {
         let Some(file) = locked else {
             return Err(self.changed());
         };
-        let now = Stamp::of_file(file).map_err(|source| IoError::Read {
-            path: self.target.to_path_buf(),
-            source,
-        })?;
+        let now = Stamp::of_file(file)
+            .map_err(|source| IoError::Read { path: self.target.to_path_buf(), source })?;
         if now != *stamp || !attributes::is_same_file(metadata, self.path) {
             return Err(self.changed());
         }
@@ -365,9 +337,7 @@ impl Request<'_> {
     fn temporary(&self, mode: Mode) -> Result<NamedTempFile, IoError> {
         let directory = directory_of(self.path);
         let Some(Component::Normal(name)) = self.path.components().next_back() else {
-            return Err(IoError::IsDirectory {
-                path: self.target.to_path_buf(),
-            });
+            return Err(IoError::IsDirectory { path: self.target.to_path_buf() });
         };
         let prefix = format!(".{}.", beginning(name));
         let mut builder = Builder::new();
@@ -380,11 +350,7 @@ impl Request<'_> {
             let directory = directory.to_path_buf();
             match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    IoError::DirectoryNotWritable {
-                        path,
-                        directory,
-                        source,
-                    }
+                    IoError::DirectoryNotWritable { path, directory, source }
                 }
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     IoError::NoDirectory { path, directory }
@@ -397,19 +363,13 @@ impl Request<'_> {
     fn fill(&self, temporary: &mut NamedTempFile, hold: &Hold) -> Result<(), IoError> {
         for block in self.bytes.chunks(BLOCK) {
             self.stop_if_interrupted(hold)?;
-            temporary
-                .as_file_mut()
-                .write_all(block)
-                .map_err(|source| self.failed(source))?;
+            temporary.as_file_mut().write_all(block).map_err(|source| self.failed(source))?;
         }
         Ok(())
     }
 
     fn sync(&self, temporary: &NamedTempFile, hold: &Hold) -> Result<(), IoError> {
-        temporary
-            .as_file()
-            .sync_all()
-            .map_err(|source| self.failed(source))?;
+        temporary.as_file().sync_all().map_err(|source| self.failed(source))?;
         self.stop_if_interrupted(hold)
     }
 
@@ -421,25 +381,17 @@ impl Request<'_> {
 
     fn stop_if_interrupted(&self, hold: &Hold) -> Result<(), IoError> {
         match hold.pending() {
-            Some(signal) => Err(IoError::Interrupted {
-                path: self.target.to_path_buf(),
-                signal,
-            }),
+            Some(signal) => Err(IoError::Interrupted { path: self.target.to_path_buf(), signal }),
             None => Ok(()),
         }
     }
 
     fn failed(&self, source: io::Error) -> IoError {
-        IoError::Write {
-            path: self.target.to_path_buf(),
-            source,
-        }
+        IoError::Write { path: self.target.to_path_buf(), source }
     }
 
     fn changed(&self) -> IoError {
-        IoError::ChangedMeanwhile {
-            path: self.target.to_path_buf(),
-        }
+        IoError::ChangedMeanwhile { path: self.target.to_path_buf() }
     }
 }
 

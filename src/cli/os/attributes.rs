@@ -135,8 +135,7 @@ pub fn is_same_file(file: &Metadata, path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        path.symlink_metadata()
-            .is_ok_and(|now| (now.dev(), now.ino()) == (file.dev(), file.ino()))
+        path.symlink_metadata().is_ok_and(|now| (now.dev(), now.ino()) == (file.dev(), file.ino()))
     }
     #[cfg(not(unix))]
     {
@@ -182,9 +181,9 @@ fn copy_extended(old: &Path, new: &File, permissions: Permissions) -> io::Result
         if !is_wanted {
             continue;
         }
-        let Some(value) = read_sized(lgetxattr_query(old, name), |buffer| {
-            lgetxattr(old, name, buffer)
-        }) else {
+        let Some(value) =
+            read_sized(lgetxattr_query(old, name), |buffer| lgetxattr(old, name, buffer))
+        else {
             continue;
         };
         if let Err(error) = fsetxattr(new, name, &value, XattrFlags::empty())

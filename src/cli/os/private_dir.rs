@@ -80,10 +80,8 @@ pub(in crate::cli) fn choose(
             return Ok(directory);
         }
     }
-    PrivateDir::create_in(temp_dir).map_err(|source| PrivateDirError {
-        parent: temp_dir.to_path_buf(),
-        source,
-    })
+    PrivateDir::create_in(temp_dir)
+        .map_err(|source| PrivateDirError { parent: temp_dir.to_path_buf(), source })
 }
 
 impl PrivateDir {
@@ -151,11 +149,7 @@ enum Holding {
 fn hold(path: &Path) -> Holding {
     let Ok(directory) = File::open(path) else {
         // Gone already, or a system that does not open directories.
-        return if path.is_dir() {
-            Holding::Yes(None)
-        } else {
-            Holding::No
-        };
+        return if path.is_dir() { Holding::Yes(None) } else { Holding::No };
     };
     match directory.try_lock() {
         Err(TryLockError::Error(_)) => Holding::Yes(None),
@@ -171,11 +165,7 @@ fn sweep(parent: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if !entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(PREFIX.as_bytes())
-        {
+        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
             continue;
         }
         let path = entry.path();
@@ -256,10 +246,7 @@ fn is_in_memory(path: &Path) -> bool {
     // With 32 bits and a sign, as the field is on some machines.
     const RAMFS_SIGNED: i128 = RAMFS_MAGIC - (1 << 32);
     rustix::fs::statfs(path).is_ok_and(|file_system| {
-        matches!(
-            i128::from(file_system.f_type),
-            TMPFS_MAGIC | RAMFS_MAGIC | RAMFS_SIGNED
-        )
+        matches!(i128::from(file_system.f_type), TMPFS_MAGIC | RAMFS_MAGIC | RAMFS_SIGNED)
     })
 }
 

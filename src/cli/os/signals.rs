@@ -33,10 +33,7 @@ mod unix {
     static PENDING: AtomicUsize = AtomicUsize::new(0);
     /// Only set: a file size limit then is an error of the write, instead of the end of the process.
     static FILE_SIZE: AtomicBool = AtomicBool::new(false);
-    static HOLDERS: Mutex<Holders> = Mutex::new(Holders {
-        count: 0,
-        installed: false,
-    });
+    static HOLDERS: Mutex<Holders> = Mutex::new(Holders { count: 0, installed: false });
 
     struct Holders {
         count: usize,
@@ -108,9 +105,7 @@ mod unix {
     /// Returns the termination signals that the program does not ignore.
     pub(in super::super) fn not_ignored() -> impl Iterator<Item = i32> {
         let ignored = ignored_signals();
-        TERMINATION
-            .into_iter()
-            .filter(move |&signal| !is_in(ignored, signal))
+        TERMINATION.into_iter().filter(move |&signal| !is_in(ignored, signal))
     }
 
     fn is_in(set: u64, signal: i32) -> bool {
@@ -126,9 +121,7 @@ mod unix {
         std::fs::read_to_string("/proc/self/status")
             .ok()
             .and_then(|status| {
-                let line = status
-                    .lines()
-                    .find_map(|line| line.strip_prefix("SigIgn:"))?;
+                let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
                 u64::from_str_radix(line.trim(), 16).ok()
             })
             .unwrap_or(0)

@@ -172,11 +172,7 @@ mod other {
 
     /// Returns what standard input is; everything but a terminal counts as a pipe.
     pub fn stdin_kind() -> StdinKind {
-        if io::stdin().is_terminal() {
-            StdinKind::Terminal
-        } else {
-            StdinKind::Pipe
-        }
+        if io::stdin().is_terminal() { StdinKind::Terminal } else { StdinKind::Pipe }
     }
 
     /// Returns [`FirstByte::Data`]: waiting with a limit is not possible here.
@@ -229,11 +225,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         assert_eq!(kind_of(file.as_fd()), StdinKind::EmptyFile);
         file.write_all(b"x").unwrap();
-        assert_eq!(
-            kind_of(file.as_fd()),
-            StdinKind::EmptyFile,
-            "read to its end"
-        );
+        assert_eq!(kind_of(file.as_fd()), StdinKind::EmptyFile, "read to its end");
         file.seek(SeekFrom::Start(0)).unwrap();
         assert_eq!(kind_of(file.as_fd()), StdinKind::File);
     }

@@ -26,9 +26,7 @@ pub(in crate::cli) fn child(name: &str, directory: &Path) -> Command {
         std::env::current_exe().unwrap()
     };
     let mut command = Command::new(program);
-    command
-        .args(["--exact", name, "--ignored", "--nocapture", "--quiet"])
-        .current_dir(directory);
+    command.args(["--exact", name, "--ignored", "--nocapture", "--quiet"]).current_dir(directory);
     command
 }
 

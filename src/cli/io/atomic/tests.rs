@@ -112,10 +112,7 @@ fn other_hard_links_keep_the_old_content_and_are_told() {
     put(&path, b"old");
     fs::hard_link(&path, &other).unwrap();
     let written = write_atomic(&path, b"new", Mode::Keep).unwrap();
-    assert_eq!(
-        written.notes,
-        [WriteNote::OtherNamesKeepOldContent { others: 1 }]
-    );
+    assert_eq!(written.notes, [WriteNote::OtherNamesKeepOldContent { others: 1 }]);
     assert_eq!(fs::read(&other).unwrap(), b"old");
     assert_eq!(fs::read(&path).unwrap(), b"new");
 }
@@ -128,10 +125,7 @@ fn a_write_protected_file_is_refused() {
     put(&path, b"old");
     set_mode(&path, 0o444);
     for mode in [Mode::Keep, Mode::Private] {
-        assert!(matches!(
-            write_atomic(&path, b"new", mode),
-            Err(IoError::ReadOnly { .. })
-        ));
+        assert!(matches!(write_atomic(&path, b"new", mode), Err(IoError::ReadOnly { .. })));
     }
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names_in(directory.path()), ["f"]);
@@ -141,14 +135,8 @@ fn a_write_protected_file_is_refused() {
 fn what_is_no_file_is_refused_or_written_to() {
     let directory = tempfile::tempdir().unwrap();
     let into = |target: &Path| write_atomic(target, b"x", Mode::Keep);
-    assert!(matches!(
-        into(directory.path()),
-        Err(IoError::IsDirectory { .. })
-    ));
-    assert!(matches!(
-        into(&directory.path().join("missing/f")),
-        Err(IoError::NoDirectory { .. })
-    ));
+    assert!(matches!(into(directory.path()), Err(IoError::IsDirectory { .. })));
+    assert!(matches!(into(&directory.path().join("missing/f")), Err(IoError::NoDirectory { .. })));
     #[cfg(unix)]
     {
         into(Path::new("/dev/null")).unwrap();
@@ -158,10 +146,7 @@ fn what_is_no_file_is_refused_or_written_to() {
         assert!(matches!(into(&socket), Err(IoError::NotAFile { .. })));
     }
     #[cfg(target_os = "linux")]
-    assert!(matches!(
-        into(Path::new("/dev/full")),
-        Err(IoError::Write { .. })
-    ));
+    assert!(matches!(into(Path::new("/dev/full")), Err(IoError::Write { .. })));
 }
 
 #[cfg(target_os = "linux")]
@@ -332,14 +317,7 @@ fn child_with_limit() {
         return;
     }
     let limit = Some(20_000);
-    setrlimit(
-        Resource::Fsize,
-        Rlimit {
-            current: limit,
-            maximum: limit,
-        },
-    )
-    .unwrap();
+    setrlimit(Resource::Fsize, Rlimit { current: limit, maximum: limit }).unwrap();
     for name in ["f", "new"] {
         let result = write_atomic(Path::new(name), &vec![7; 100_000], Mode::Keep);
         assert!(matches!(result, Err(IoError::Write { .. })));
@@ -354,10 +332,7 @@ fn a_directory_that_is_not_writable_is_named() {
     let path = directory.path().join("f");
     put(&path, b"old");
     set_mode(&path, 0o666);
-    let mut command = child(
-        "cli::io::atomic::tests::child_unprivileged",
-        directory.path(),
-    );
+    let mut command = child("cli::io::atomic::tests::child_unprivileged", directory.path());
     set_mode(directory.path(), 0o555);
     if rustix::process::geteuid().is_root() {
         command.uid(65534).gid(65534);
