@@ -73,6 +73,11 @@ impl EncryptedFile {
         Ok(keys::unwrap_any(&metadata.groups, metadata.shamir_threshold, order, with)?)
     }
 
+    /// Returns the metadata alone.
+    pub fn into_metadata(self) -> Metadata {
+        self.metadata
+    }
+
     /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
     pub fn clear_leaves(&self) -> Vec<ClearLeaf> {
         seal::clear_leaves(&self.tree, &self.metadata, self.format)
@@ -147,6 +152,11 @@ impl DecryptedFile {
     /// Returns the values.
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Returns the values alone.
+    pub fn into_tree(self) -> Tree {
+        self.tree
     }
 
     /// Returns the metadata.

@@ -9,6 +9,8 @@
 //!
 //! The tree knows no syntax (that is [`crate::format`]) and no cryptography.
 
+pub mod path;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -359,6 +361,20 @@ impl Tree {
         }
         let mut kept = keep.into_iter();
         self.nodes.retain(|_| kept.next().unwrap_or(true));
+        self
+    }
+
+    /// Returns the part of the tree at `id` as a tree of its own, over the whole source.
+    pub fn into_subtree(mut self, id: NodeId) -> Tree {
+        let (start, end) = (id.index(), self.node(id).end());
+        self.nodes.truncate(end);
+        self.nodes.drain(..start);
+        for node in &mut self.nodes {
+            node.end -= start as u32;
+        }
+        if let Some(root) = self.nodes.first_mut() {
+            root.key = None;
+        }
         self
     }
 

@@ -104,7 +104,8 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
             }
         }
     }
-    if !layout.compact {
+    // As SOPS: what `--extract` takes out of a document ends without a line break unless it is a map.
+    if !layout.compact && tree.node(root).kind == NodeKind::Map {
         writer.out.extend_from_slice(if layout.crlf { b"\r\n" } else { b"\n" });
     }
     Ok(out)
