@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
-    let context = Context::read(personality)?;
+    let context = Context::new(personality)?;
     let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
     match &cli.command {
         Command::Encrypt(arguments) => encrypt::run(&context, config, arguments),

@@ -107,10 +107,7 @@ impl Config {
             warnings: Vec::new(),
             rule: None,
         };
-        let root = Node {
-            raw: &raw,
-            at: At::default(),
-        };
+        let root = Node { raw: &raw, at: At::default() };
         let top = Fields::open(&reader, root, "the configuration".into())?;
         warn_of_slips(&mut reader, &top);
         let config = Config {
@@ -125,10 +122,7 @@ impl Config {
 
     /// Returns the first creation rule that matches a file. `path` is as [`relative`] gives it.
     pub fn rule_for(&self, path: &str) -> Option<&CreationRule> {
-        self.creation_rules
-            .iter()
-            .flatten()
-            .find(|rule| rule.matches(path))
+        self.creation_rules.iter().flatten().find(|rule| rule.matches(path))
     }
 
     /// Returns what is suspicious about the rules, although they work: rules that are never used,
@@ -141,10 +135,7 @@ impl Config {
         for rule in rules {
             let pattern = rule.path_regex.as_ref().map(GoRegex::pattern);
             if let Some(&by) = all.as_ref().or_else(|| seen.get(&pattern)) {
-                let problem = ConfigProblem::Unreachable {
-                    rule: rule.number,
-                    by,
-                };
+                let problem = ConfigProblem::Unreachable { rule: rule.number, by };
                 found.push(self.lint(rule, problem));
                 continue;
             }
@@ -177,9 +168,7 @@ impl Config {
 
 /// Returns whether a pattern says anything about where in a path it matches.
 fn is_anchored(pattern: &str) -> bool {
-    ["^", "$", r"\A", r"\z"]
-        .iter()
-        .any(|anchor| pattern.contains(anchor))
+    ["^", "$", r"\A", r"\z"].iter().any(|anchor| pattern.contains(anchor))
 }
 
 fn raw_error(text: &[u8], origin: &str, error: raw::RawError) -> ConfigError {
@@ -264,9 +253,7 @@ fn settings(reader: &mut Reader<'_>, top: &Fields<'_>) -> Result<Settings, Confi
         return Ok(Settings::default());
     };
     let fields = Fields::new(reader, field.node, "`encfile`".into(), &["default_file"])?;
-    Ok(Settings {
-        default_file: fields.text(reader, "default_file")?,
-    })
+    Ok(Settings { default_file: fields.text(reader, "default_file")? })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod unknown;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::crypt::data_key::{DataKey, RandomnessError};
 use crate::crypt::shamir::{self, ShamirError};
@@ -64,9 +65,9 @@ pub struct KeyKind {
     /// The environment variable that stands in for the flag.
     pub env: &'static str,
     /// Makes a key from the text that the flag and the config take.
-    pub parse: fn(&str) -> Result<Box<dyn MasterKey>, KeyError>,
+    pub parse: fn(&str) -> Result<Arc<dyn MasterKey>, KeyError>,
     /// Makes a key from the fields of a metadata entry.
-    pub from_fields: fn(&[(String, FieldValue)]) -> Box<dyn MasterKey>,
+    pub from_fields: fn(&[(String, FieldValue)]) -> Arc<dyn MasterKey>,
 }
 
 /// A kind that SOPS has and this version does not.
@@ -104,10 +105,10 @@ impl FieldValue {
 }
 
 /// A master key with the data key (or part) that it wrapped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WrappedKey {
     /// The key.
-    pub key: Box<dyn MasterKey>,
+    pub key: Arc<dyn MasterKey>,
     /// The wrapped data key as it stands in the file; `None` until [`wrap_all`].
     pub wrapped: Option<String>,
     /// When the key was added, as it stands in the file.
@@ -116,13 +117,13 @@ pub struct WrappedKey {
 
 impl WrappedKey {
     /// Returns a key that has not wrapped anything yet.
-    pub fn new(key: Box<dyn MasterKey>) -> WrappedKey {
+    pub fn new(key: Arc<dyn MasterKey>) -> WrappedKey {
         WrappedKey { key, wrapped: None, created_at: None }
     }
 }
 
 /// Keys each of which gives the group's part of the data key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct KeyGroup {
     /// The keys, in the order of the file.
     pub keys: Vec<WrappedKey>,
@@ -169,7 +170,7 @@ pub trait Host: Send + Sync {
 ///
 /// # Errors
 /// If the kind is not built in, or the text does not name a key of the kind.
-pub fn parse(kind: &str, text: &str) -> Result<Box<dyn MasterKey>, KeyError> {
+pub fn parse(kind: &str, text: &str) -> Result<Arc<dyn MasterKey>, KeyError> {
     match KINDS.iter().find(|known| known.name == kind) {
         Some(known) => (known.parse)(text.trim()),
         None => {
@@ -183,10 +184,10 @@ pub fn parse(kind: &str, text: &str) -> Result<Box<dyn MasterKey>, KeyError> {
 
 /// Makes a master key from a metadata entry under the field `kind`; a kind that is not known is
 /// kept as it is.
-pub fn from_fields(kind: &str, fields: Vec<(String, FieldValue)>) -> Box<dyn MasterKey> {
+pub fn from_fields(kind: &str, fields: Vec<(String, FieldValue)>) -> Arc<dyn MasterKey> {
     match KINDS.iter().find(|known| known.name == kind) {
         Some(known) => (known.from_fields)(&fields),
-        None => Box::new(unknown::UnknownKey::new(kind, fields)),
+        None => Arc::new(unknown::UnknownKey::new(kind, fields)),
     }
 }
 

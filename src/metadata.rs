@@ -46,7 +46,7 @@ const OTHER_FIELDS: &[&str] = &[
 ];
 
 /// What a file says about how it is encrypted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Metadata {
     /// Who can decrypt it.
     pub groups: Vec<KeyGroup>,
@@ -76,6 +76,14 @@ impl Metadata {
             mac: None,
             last_modified: now,
             version: SOPS_VERSION.to_owned(),
+        }
+    }
+
+    /// Returns the metadata for a binary file with the same data key.
+    pub fn for_binary(&self, now: Timestamp) -> Metadata {
+        Metadata {
+            shamir_threshold: self.shamir_threshold,
+            ..Metadata::new(self.groups.clone(), now)
         }
     }
 

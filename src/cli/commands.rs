@@ -36,9 +36,9 @@ fn checked_files(
     in_place: bool,
 ) -> Result<Vec<PathBuf>, CliError> {
     if files.len() > 1 && !context.personality.takes_several_files() {
-        context.ui.warn(
-            "More than one positional argument provided. Only the first one will be used!",
-        );
+        context
+            .ui
+            .warn("More than one positional argument provided. Only the first one will be used!");
         return Ok(files[..1].to_vec());
     }
     if files.len() > 1 && !in_place {

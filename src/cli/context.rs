@@ -32,7 +32,7 @@ impl Context {
     ///
     /// # Errors
     /// If there is no working directory.
-    pub fn read(personality: Personality) -> Result<Context, CliError> {
+    pub fn new(personality: Personality) -> Result<Context, CliError> {
         let env = Env::read().map_err(|error| {
             let message = format!("there is no working directory: {error}");
             CliError::new(Exit::Generic, "directory", message)

@@ -77,8 +77,7 @@ pub fn for_file(
         .or_else(|| matching?.shamir_threshold.map(|threshold| threshold as usize))
         .unwrap_or(0);
     // SOPS stores the number of groups where several have no threshold of their own.
-    let threshold =
-        if threshold == 0 && groups.len() > 1 { groups.len() } else { threshold };
+    let threshold = if threshold == 0 && groups.len() > 1 { groups.len() } else { threshold };
     let stores = found.as_ref().map(|found| found.config.stores).unwrap_or_default();
     let indent = match format.name() {
         "json" => stores.json,
@@ -100,14 +99,10 @@ pub fn for_file(
 ///
 /// # Errors
 /// If a config that was named is not usable. One that was merely found is no obstacle.
-pub fn default_file(
-    context: &Context,
-    config: Option<&Path>,
-) -> Result<Option<PathBuf>, CliError> {
+pub fn default_file(context: &Context, config: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     let found = match config {
         Some(path) => Some(load(context, path)?),
-        None => first(context, context.env.directory())
-            .and_then(|path| load(context, &path).ok()),
+        None => first(context, context.env.directory()).and_then(|path| load(context, &path).ok()),
     };
     let Some(Found { config, path }) = found else { return Ok(None) };
     Ok(config.encfile.default_file.map(|file| match path.parent() {
@@ -117,11 +112,7 @@ pub fn default_file(
 }
 
 /// Finds the config for the file at the absolute path `file`.
-fn find(
-    context: &Context,
-    config: Option<&Path>,
-    file: &Path,
-) -> Result<Option<Found>, CliError> {
+fn find(context: &Context, config: Option<&Path>, file: &Path) -> Result<Option<Found>, CliError> {
     if let Some(path) = config {
         return load(context, path).map(Some);
     }
@@ -216,9 +207,8 @@ fn load(context: &Context, path: &Path) -> Result<Found, CliError> {
 /// Returns the keys of flags and environment; they replace those of the config.
 fn asked_keys(context: &Context, keys: &KeyArgs) -> Result<Option<KeyGroup>, CliError> {
     let failed = |error: keys::KeyError| CliError::new(Exit::Generic, "key", error.to_string());
-    let variables = FOREIGN_KINDS
-        .iter()
-        .filter_map(|kind| Some((kind.name, context.env.text(kind.env)?)));
+    let variables =
+        FOREIGN_KINDS.iter().filter_map(|kind| Some((kind.name, context.env.text(kind.env)?)));
     let foreign = keys.foreign().map(|(kind, text)| (kind, text.to_owned())).chain(variables);
     for (kind, text) in foreign.filter(|(_, text)| !text.is_empty()) {
         keys::parse(kind, &text).map_err(failed)?;

@@ -68,10 +68,7 @@ fn search(context: &Context) -> Result<Input, CliError> {
     for entry in fs::read_dir(context.env.directory()).into_iter().flatten().flatten() {
         let path = entry.path();
         let named = entry.file_name().to_str().is_some_and(is_candidate);
-        if named
-            && path.is_file()
-            && io::read_file(&path).is_ok_and(|text| Dotenv.sniff(&text))
-        {
+        if named && path.is_file() && io::read_file(&path).is_ok_and(|text| Dotenv.sniff(&text)) {
             found.push(PathBuf::from(entry.file_name()));
         }
     }

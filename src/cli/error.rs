@@ -310,8 +310,10 @@ fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
     let message = "Failed to get the data key required to decrypt the SOPS file.";
     let mut failure = CliError::new(Exit::DataKey, "data-key", message).in_file(path);
     failure = keys_tried(failure, report);
-    failure = failure.detail("").detail("Recovery failed because no master key was able to decrypt \
-         the file. Identities were looked for in:");
+    failure = failure.detail("").detail(
+        "Recovery failed because no master key was able to decrypt \
+         the file. Identities were looked for in:",
+    );
     let sources = with.age.reports();
     if sources.is_empty() {
         failure = failure.detail("  nowhere: no source of age identities is set");

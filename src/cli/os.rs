@@ -136,6 +136,18 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Creates a directory, and those above it that are missing, for the owner alone.
+pub fn create_private_directories(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}
+
 /// Creates a file that only its owner may read and write; it must not exist yet.
 pub fn create_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

@@ -41,16 +41,8 @@ pub(super) const FLAT: [(&str, &str); 7] = [
     ("hc_vault_transit_uri", "hc_vault"),
 ];
 
-const GROUP_FIELDS: [&str; 8] = [
-    "merge",
-    "age",
-    "pgp",
-    "kms",
-    "gcp_kms",
-    "hckms",
-    "azure_keyvault",
-    "hc_vault",
-];
+const GROUP_FIELDS: [&str; 8] =
+    ["merge", "age", "pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault"];
 
 /// Reads the keys that stand in a rule without a group: texts with commas, or lists of texts.
 pub(super) fn flat(reader: &Reader<'_>, rule: &Fields<'_>) -> Result<KeyGroupSpec, ConfigError> {
@@ -148,9 +140,7 @@ fn members<'f>(
     fields: &'f Fields<'_>,
     name: &'f str,
 ) -> Result<Vec<Field<'f>>, ConfigError> {
-    fields
-        .get(reader, name)
-        .map_or(Ok(Vec::new()), |field| field.list(reader))
+    fields.get(reader, name).map_or(Ok(Vec::new()), |field| field.list(reader))
 }
 
 /// Reads one or more keys from a text in which commas separate them.
@@ -163,11 +153,7 @@ fn texts_of(
     let Raw::Text(text) = field.node.raw else {
         return Err(field.mismatch(reader, "a list of texts"));
     };
-    for item in text
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-    {
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let plain = match kind {
             "pgp" | "kms" | "gcp_kms" => without_blanks(item),
             _ => item.to_owned(),
@@ -218,9 +204,7 @@ fn key_fields<'f>(
 fn kms(reader: &mut Reader<'_>, member: Field<'_>) -> Result<KeySpec, ConfigError> {
     let fields = key_fields(reader, member, &["arn", "role", "context", "aws_profile"])?;
     let arn = without_blanks(&fields.required(reader, "arn")?);
-    let role = fields
-        .text(reader, "role")?
-        .map(|role| without_blanks(&role));
+    let role = fields.text(reader, "role")?.map(|role| without_blanks(&role));
     let profile = fields.text(reader, "aws_profile")?;
     let mut parts = vec![("arn".to_owned(), arn.clone())];
     let mut text = arn;

@@ -23,9 +23,7 @@ const MAX_LENGTH: usize = 40;
 
 /// Returns the one of `known` that `name` is most like, if it is like any.
 pub(super) fn similar(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let confused = CONFUSED
-        .iter()
-        .find(|(wrong, right)| *wrong == name && known.contains(right));
+    let confused = CONFUSED.iter().find(|(wrong, right)| *wrong == name && known.contains(right));
     if let Some((_, right)) = confused {
         return Some(right);
     }

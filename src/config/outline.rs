@@ -97,11 +97,7 @@ impl<'t> Outline<'t> {
                 *number += 1;
                 let step = Step::Item(*number - 1);
                 let id = outline.add(open.last(), step, index + 1, column + 1);
-                open.push(Open {
-                    id,
-                    column,
-                    is_item: true,
-                });
+                open.push(Open { id, column, is_item: true });
                 value_column = Some(column);
                 column += rest.len() - after.len();
                 rest = after;
@@ -111,11 +107,7 @@ impl<'t> Outline<'t> {
                     open.pop();
                 }
                 let id = outline.add(open.last(), Step::Key(key), index + 1, column + 1);
-                open.push(Open {
-                    id,
-                    column,
-                    is_item: false,
-                });
+                open.push(Open { id, column, is_item: false });
                 value_column = Some(column);
                 rest = after;
             }
@@ -142,12 +134,7 @@ impl<'t> Outline<'t> {
         column: usize,
     ) -> PlaceId {
         let id = PlaceId(self.places.len() as u32);
-        self.places.push(Place {
-            line,
-            column,
-            comment: None,
-            items: 0,
-        });
+        self.places.push(Place { line, column, comment: None, items: 0 });
         let parent = parent.map(|parent| parent.id);
         if let Some(first) = self.members.insert((parent, step), id)
             && let Step::Key(key) = step
@@ -285,18 +272,9 @@ mod tests {
             (&[Key("a"), Item(0), Key("b")], Some((5, 3))),
             (&[Key("a"), Item(0), Key("c")], Some((6, 3))),
             (&[Key("a"), Item(0), Key("d")], None),
-            (
-                &[Key("a"), Item(0), Key("f"), Item(0), Item(0)],
-                Some((10, 7)),
-            ),
-            (
-                &[Key("a"), Item(0), Key("f"), Item(0), Item(1), Key("h")],
-                Some((11, 9)),
-            ),
-            (
-                &[Key("a"), Item(0), Key("f"), Item(1), Key("i")],
-                Some((13, 7)),
-            ),
+            (&[Key("a"), Item(0), Key("f"), Item(0), Item(0)], Some((10, 7))),
+            (&[Key("a"), Item(0), Key("f"), Item(0), Item(1), Key("h")], Some((11, 9))),
+            (&[Key("a"), Item(0), Key("f"), Item(1), Key("i")], Some((13, 7))),
             (&[Key("j k"), Item(1)], Some((17, 3))),
             (&[Key("r")], None),
         ] {

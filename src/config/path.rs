@@ -22,10 +22,7 @@ const MAX_LEVELS: usize = 100;
 /// assert_eq!(candidates.next().as_deref(), Some(Path::new("/a/.sops.yaml")));
 /// ```
 pub fn candidates(start: &Path) -> impl Iterator<Item = PathBuf> + use<'_> {
-    start
-        .ancestors()
-        .take(MAX_LEVELS)
-        .map(|directory| directory.join(FILE_NAME))
+    start.ancestors().take(MAX_LEVELS).map(|directory| directory.join(FILE_NAME))
 }
 
 /// Returns the path by which creation rules know `file`: relative to the directory of the
@@ -110,19 +107,13 @@ mod tests {
     fn windows_paths_have_slashes() {
         let directory = Path::new(r"C:\a");
         assert_eq!(relative(directory, Path::new(r"C:\a\b\c.yaml")), "b/c.yaml");
-        assert_eq!(
-            relative(directory, Path::new(r"C:\b\c.yaml")),
-            "C:/b/c.yaml"
-        );
+        assert_eq!(relative(directory, Path::new(r"C:\b\c.yaml")), "C:/b/c.yaml");
     }
 
     #[test]
     fn the_search_goes_up_and_ends() {
         let found: Vec<PathBuf> = candidates(Path::new("/a/b")).collect();
-        assert_eq!(
-            found,
-            ["/a/b/.sops.yaml", "/a/.sops.yaml", "/.sops.yaml"].map(PathBuf::from)
-        );
+        assert_eq!(found, ["/a/b/.sops.yaml", "/a/.sops.yaml", "/.sops.yaml"].map(PathBuf::from));
         let deep = format!("/{}", "d/".repeat(500));
         assert_eq!(candidates(Path::new(&deep)).count(), 100);
     }

@@ -78,19 +78,12 @@ pub(super) fn read(text: &[u8]) -> Result<(&str, Raw), RawError> {
     let Some(document) = serde_yaml::Deserializer::from_str(text).next() else {
         return Ok((text, Raw::Null));
     };
-    let mut budget = Budget {
-        nodes: MAX_NODES,
-        text: MAX_TEXT,
-        depth: MAX_DEPTH,
-        problem: None,
-    };
+    let mut budget = Budget { nodes: MAX_NODES, text: MAX_TEXT, depth: MAX_DEPTH, problem: None };
     match Seed(&mut budget).deserialize(document) {
         Ok(raw) => Ok((text, raw)),
         Err(error) => Err(RawError {
             problem: budget.problem.unwrap_or_else(|| syntax(&error.to_string())),
-            at: error
-                .location()
-                .map(|location| (location.line(), location.column())),
+            at: error.location().map(|location| (location.line(), location.column())),
         }),
     }
 }
@@ -233,9 +226,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             map.push((key, entries.next_value_seed(Seed(self.0))?));
         }
         self.0.depth += 1;
-        merged(map)
-            .map(Raw::Map)
-            .map_err(|problem| self.0.stop(problem))
+        merged(map).map(Raw::Map).map_err(|problem| self.0.stop(problem))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Raw, A::Error> {

@@ -76,16 +76,8 @@ pub(super) struct At {
 
 impl At {
     fn step(self, outline: &Outline<'_>, step: Step<'_>) -> At {
-        let found = if self.lost {
-            None
-        } else {
-            outline.member(self.exact, step)
-        };
-        At {
-            exact: found,
-            near: found.or(self.near),
-            lost: found.is_none(),
-        }
+        let found = if self.lost { None } else { outline.member(self.exact, step) };
+        At { exact: found, near: found.or(self.near), lost: found.is_none() }
     }
 }
 
@@ -145,20 +137,12 @@ impl<'r> Fields<'r> {
             Raw::Map(entries) => entries,
             Raw::Null => &[],
             other => {
-                return Err(reader.error(
-                    node.at,
-                    ConfigProblem::NotMap {
-                        within,
-                        found: other.name(),
-                    },
-                ));
+                return Err(
+                    reader.error(node.at, ConfigProblem::NotMap { within, found: other.name() })
+                );
             }
         };
-        Ok(Fields {
-            entries,
-            at: node.at,
-            within,
-        })
+        Ok(Fields { entries, at: node.at, within })
     }
 
     /// Returns all fields, also those that are null.
@@ -166,10 +150,7 @@ impl<'r> Fields<'r> {
         self.entries.iter().map(|(name, raw)| Field {
             name,
             within: &self.within,
-            node: Node {
-                raw,
-                at: self.at.step(outline, Step::Key(name)),
-            },
+            node: Node { raw, at: self.at.step(outline, Step::Key(name)) },
         })
     }
 
@@ -185,11 +166,7 @@ impl<'r> Fields<'r> {
             return None;
         }
         let at = self.place_of(reader, name);
-        Some(Field {
-            name,
-            within: &self.within,
-            node: Node { raw, at },
-        })
+        Some(Field { name, within: &self.within, node: Node { raw, at } })
     }
 
     /// Returns the text of the field called `name`; empty texts are as if not set.
@@ -212,18 +189,14 @@ impl<'r> Fields<'r> {
     ) -> Result<String, ConfigError> {
         self.text(reader, name)?.ok_or_else(|| {
             let within = self.within.clone();
-            let problem = ConfigProblem::MissingField {
-                field: name,
-                within,
-            };
+            let problem = ConfigProblem::MissingField { field: name, within };
             reader.error(self.at, problem)
         })
     }
 
     /// Returns whether the boolean field called `name` is set and true.
     pub(super) fn flag(&self, reader: &Reader<'_>, name: &str) -> Result<bool, ConfigError> {
-        self.get(reader, name)
-            .map_or(Ok(false), |field| field.flag(reader))
+        self.get(reader, name).map_or(Ok(false), |field| field.flag(reader))
     }
 }
 
@@ -287,10 +260,7 @@ impl<'f> Field<'f> {
         let field = |(index, raw)| Field {
             name: self.name,
             within: self.within,
-            node: Node {
-                raw,
-                at: self.node.at.step(&reader.outline, Step::Item(index)),
-            },
+            node: Node { raw, at: self.node.at.step(&reader.outline, Step::Item(index)) },
         };
         Ok(members.iter().enumerate().map(field).collect())
     }

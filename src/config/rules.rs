@@ -29,9 +29,7 @@ pub struct CreationRule {
 impl CreationRule {
     /// Returns whether the rule is for the file at `path`, as [`super::relative`] gives it.
     pub fn matches(&self, path: &str) -> bool {
-        self.path_regex
-            .as_ref()
-            .is_none_or(|regex| regex.is_match(path.as_bytes()))
+        self.path_regex.as_ref().is_none_or(|regex| regex.is_match(path.as_bytes()))
     }
 }
 
@@ -284,14 +282,12 @@ fn destination(
             continue;
         };
         let destination = match name {
-            "s3_bucket" => Destination::S3 {
-                bucket: target,
-                prefix: fields.text(reader, "s3_prefix")?,
-            },
-            "gcs_bucket" => Destination::Gcs {
-                bucket: target,
-                prefix: fields.text(reader, "gcs_prefix")?,
-            },
+            "s3_bucket" => {
+                Destination::S3 { bucket: target, prefix: fields.text(reader, "s3_prefix")? }
+            }
+            "gcs_bucket" => {
+                Destination::Gcs { bucket: target, prefix: fields.text(reader, "gcs_prefix")? }
+            }
             _ => vault(reader, fields, target)?,
         };
         if let Some((first, _)) = found {
@@ -319,9 +315,7 @@ fn vault(
     Ok(Destination::Vault {
         path,
         address: fields.text(reader, "vault_address")?,
-        mount: fields
-            .text(reader, "vault_kv_mount_name")?
-            .unwrap_or_else(|| "secret/".into()),
+        mount: fields.text(reader, "vault_kv_mount_name")?.unwrap_or_else(|| "secret/".into()),
         version: if version == 1 { 1 } else { 2 },
     })
 }

@@ -122,10 +122,7 @@ fn the_first_rule_that_matches_wins() {
 fn errors_hold_what_they_are_about() {
     let text = b"creation_rules:\n- age: x\n- age: y\n  encrypted_regx: z\n";
     let error = Config::parse(text, "x", Strictness::Strict).unwrap_err();
-    assert_eq!(
-        (error.line, error.column, error.rule),
-        (Some(4), Some(3), Some(2))
-    );
+    assert_eq!((error.line, error.column, error.rule), (Some(4), Some(3), Some(2)));
     assert_eq!(error.problem.suggestion(), Some("encrypted_regex"));
 }
 
@@ -160,10 +157,7 @@ fn no_text_takes_long_or_panics() {
         format!("creation_rules:\n- age:\n{}", many("  - x\n")),
         numbered(size / 12, |n| format!("k{n}: 1\n")),
         numbered(size / 24, |n| format!("creation_rule_{n}: 1\n")),
-        format!(
-            "creation_rules:\n- age: x\n{}",
-            numbered(size / 16, |n| format!("  ag{n}: 1\n"))
-        ),
+        format!("creation_rules:\n- age: x\n{}", numbered(size / 16, |n| format!("  ag{n}: 1\n"))),
         numbered(500, |n| " ".repeat(n) + "a:\n"),
     ] {
         let text = &text.as_bytes()[..text.len().min(size)];

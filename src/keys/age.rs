@@ -20,8 +20,8 @@ pub static KIND: KeyKind = KeyKind {
     name: "age",
     title: "age",
     env: "SOPS_AGE_RECIPIENTS",
-    parse: |text| Ok(Box::new(AgeKey::parse(text)?)),
-    from_fields: |fields| Box::new(AgeKey::from_fields(fields)),
+    parse: |text| Ok(Arc::new(AgeKey::parse(text)?)),
+    from_fields: |fields| Arc::new(AgeKey::from_fields(fields)),
 };
 
 /// The longest wrapped key that is read, in bytes: a header with a stanza of the largest kind is

@@ -168,11 +168,16 @@ mod tests {
             ("[\"a[0]\"]", vec![key("a[0]")]),
             ("a", vec![key("a")]),
             ("a[0].b", vec![key("a"), Component::Index(0), key("b")]),
-            ("a[\"x.y\"][1][2]", vec![key("a"), key("x.y"), Component::Index(1), Component::Index(2)]),
+            (
+                "a[\"x.y\"][1][2]",
+                vec![key("a"), key("x.y"), Component::Index(1), Component::Index(2)],
+            ),
         ] {
             assert_eq!(TreePath::parse(text).unwrap().components(), components, "{text}");
         }
-        for text in ["[]", "[a]", "[-1]", "[\"a\"", "[0", "a[", "a..b", ".a", "a]", "a[0]b", "[0]x", "['é"] {
+        for text in
+            ["[]", "[a]", "[-1]", "[\"a\"", "[0", "a[", "a..b", ".a", "a]", "a[0]b", "[0]x", "['é"]
+        {
             assert!(TreePath::parse(text).is_err(), "{text}");
         }
     }

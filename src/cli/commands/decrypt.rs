@@ -24,7 +24,9 @@ pub fn run(
     if arguments.in_place && arguments.output.is_some() {
         return Err(both_outputs());
     }
-    if arguments.in_place && arguments.extract.is_some() && context.personality.takes_several_files()
+    if arguments.in_place
+        && arguments.extract.is_some()
+        && context.personality.takes_several_files()
     {
         let message = "a part of a file cannot take the place of the file";
         return Err(CliError::new(Exit::Conflict, "conflict", message)
@@ -172,11 +174,7 @@ fn write_in_place(
     Ok(())
 }
 
-fn write_out(
-    context: &Context,
-    arguments: &DecryptArgs,
-    text: &[u8],
-) -> Result<Exit, CliError> {
+fn write_out(context: &Context, arguments: &DecryptArgs, text: &[u8]) -> Result<Exit, CliError> {
     match &arguments.output {
         Some(output) => context.tell(&io::write_atomic(output, text, Mode::Private)?),
         None => io::write_stdout(text)?,

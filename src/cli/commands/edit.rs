@@ -51,27 +51,28 @@ pub fn run(
         &context.env.temporary_directory(),
     )?;
     if session.on_disk() {
-        context.ui.warn("there is no memory-backed directory; the text is on a disk while you edit");
+        context
+            .ui
+            .warn("there is no memory-backed directory; the text is on a disk while you edit");
     }
     let document = match let_edit(context, &subject, &mut session, path) {
         Ok(Some(document)) => document,
         Ok(None) => return unchanged(context),
         Err(failure) => {
-            let unsaved = session.take_unsaved();
+            let saved = session.take_unsaved();
             drop(session);
-            return Err(keep(context, &subject, path, unsaved, failure.report(context)));
+            let (report, text) = failure.report(context);
+            return Err(keep(context, &subject, path, text.or(saved), report));
         }
     };
     // From here on Ctrl-C ends the program again, and the private file is gone.
     drop(session);
     let text = SecretBytes::from(document.text());
-    let stamp = subject.stamp.take();
     let sealed = match seal(context, &mut subject, arguments, document, path) {
         Ok(sealed) => sealed,
         Err(report) => return Err(keep(context, &subject, path, Some(text), report)),
     };
-    let stamp = stamp.unwrap_or_else(Stamp::absent);
-    match io::write_atomic_if_unchanged(&target, &sealed, Mode::Keep, &stamp) {
+    match io::write_atomic_if_unchanged(&target, &sealed, Mode::Keep, &subject.stamp) {
         Ok(written) => context.tell(&written),
         Err(failure) => {
             return Err(keep(context, &subject, path, Some(text), CliError::from(failure)));
@@ -87,21 +88,17 @@ struct Subject {
     format: &'static dyn FileFormat,
     output: &'static dyn FileFormat,
     layout: Layout,
-    metadata: Option<Metadata>,
-    /// Metadata with the same keys, for a text that cannot be saved.
+    metadata: Metadata,
     data_key: DataKey,
     previous: Option<Previous>,
-    stamp: Option<Stamp>,
-    /// The encrypted file as it was, to make metadata for the unsaved text from.
-    spare: Option<Metadata>,
+    /// What the file was when it was read.
+    stamp: Stamp,
 }
 
 fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subject, CliError> {
     let order = decryption_order(arguments.opening.decryption_order.as_deref())?;
     let (text, stamp) = context.read(path)?;
-    let spare_text = SecretBytes::from(&*text);
     let file = context.parse_encrypted(text, path, path, arguments.types.input())?;
-    let spare = context.parse_encrypted(spare_text, path, path, Some(file.format()))?;
     let (opened, data_key) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
     let format = opened.format();
     let (mut metadata, previous) =
@@ -114,11 +111,10 @@ fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subj
         format,
         output: arguments.types.output().unwrap_or(format),
         layout: Layout { indent: arguments.types.indent, ..Layout::default() },
-        metadata: Some(metadata),
+        metadata,
         data_key,
         previous: Some(previous),
-        stamp: Some(stamp),
-        spare: Some(spare.into_metadata()),
+        stamp,
     })
 }
 
@@ -129,48 +125,44 @@ fn new(
     path: &Path,
 ) -> Result<Subject, CliError> {
     let format = arguments.types.input().unwrap_or_else(|| context.format_by_name(path));
-    let rule = || {
-        let asked = (&arguments.keys, &arguments.rule);
-        creation_rule::for_file(context, config, path, format, asked)
-    };
+    let asked = (&arguments.keys, &arguments.rule);
+    let new = creation_rule::for_file(context, config, path, format, asked)?;
     let data_key = DataKey::generate().map_err(WrapError::from)?;
-    let new = rule()?;
     let layout =
         Layout { indent: arguments.types.indent.or(new.layout.indent), ..Layout::default() };
     let metadata = wrapped(context, new, &data_key)?;
-    let spare = wrapped(context, rule()?, &data_key)?;
     Ok(Subject {
         text: SecretBytes::from(format.template()),
         format,
         output: arguments.types.output().unwrap_or(format),
         layout,
-        metadata: Some(metadata),
+        metadata,
         data_key,
         previous: None,
-        stamp: None,
-        spare: Some(spare),
+        stamp: Stamp::absent(),
     })
 }
 
 /// Why editing ended without a text that can be saved.
 enum Failure {
     Editor(EditorError),
-    Text(CliError),
+    /// A text that does not parse.
+    Text(CliError, SecretBytes),
 }
 
 impl Failure {
-    fn report(self, context: &Context) -> CliError {
+    fn report(self, context: &Context) -> (CliError, Option<SecretBytes>) {
         match self {
-            Failure::Text(report) => report,
+            Failure::Text(report, text) => (report, Some(text)),
             Failure::Editor(EditorError::Interrupted { signal }) => {
                 let exit = if context.personality.exits_with_signal() {
                     Exit::Signal(u8::try_from(signal).unwrap_or(0))
                 } else {
                     Exit::Generic
                 };
-                CliError::new(exit, "interrupted", "User canceled operation")
+                (CliError::new(exit, "interrupted", "User canceled operation"), None)
             }
-            Failure::Editor(error) => error.into(),
+            Failure::Editor(error) => (error.into(), None),
         }
     }
 }
@@ -187,20 +179,17 @@ fn let_edit(
             Edited::Unchanged => return Ok(None),
             Edited::Changed(text) => text,
         };
-        let problem = match parse(context, subject, &text) {
+        let report = match parse(context, subject, &text) {
             Ok(document) => return Ok(Some(document)),
-            Err(problem) => problem,
+            Err(problem) => problem.report(path),
         };
-        let report = problem.report(path);
         if !os::stdin_is_terminal() {
-            session.set_unsaved(text);
-            return Err(Failure::Text(report));
+            return Err(Failure::Text(report, text));
         }
         context.ui.line(report.render(context.personality));
         context.ui.line("Press enter to return to the editor, or Ctrl+C to exit.");
         if !session.wait_for_enter().map_err(Failure::Editor)? {
-            session.set_unsaved(text);
-            return Err(Failure::Text(report));
+            return Err(Failure::Text(report, text));
         }
     }
 }
@@ -256,11 +245,10 @@ fn seal(
     document: Document,
     path: &Path,
 ) -> Result<SecretBytes, CliError> {
-    let Some(metadata) = subject.metadata.take() else { return Err(no_file()) };
     let is_new = subject.previous.is_none();
     let refuses = is_new && context.personality.refuses_empty_selection();
     let plan = Plan {
-        metadata: Metadata { last_modified: context.env.now(), ..metadata },
+        metadata: Metadata { last_modified: context.env.now(), ..subject.metadata.clone() },
         data_key: &subject.data_key,
         output: subject.output,
         layout: subject.layout.clone(),
@@ -295,10 +283,8 @@ fn keep(
             "your text was kept, encrypted, as an unsaved file; to see it: encfile decrypt {}",
             shell_words::quote(&kept.to_string_lossy())
         )),
-        Err(failure) => report.detail(format!(
-            "the text could not be kept: {}",
-            failure.render(context.personality)
-        )),
+        Err(failure) => report
+            .detail(format!("the text could not be kept: {}", failure.render(context.personality))),
     }
 }
 
@@ -315,8 +301,7 @@ fn try_keep(
     os::create_private_directories(&directory)
         .map_err(|error| failed(format!("{}: {error}", directory.display())))?;
     let now = context.env.now();
-    let Some(spare) = &subject.spare else { return Err(failed("there is no key".to_owned())) };
-    let metadata = spare.for_another_file(now);
+    let metadata = subject.metadata.for_binary(now);
     let document = Document::parse(&Binary, text).map_err(|error| failed(error.to_string()))?;
     let plan = Plan {
         metadata,

@@ -77,32 +77,26 @@ fn one(
     }
     let format = arguments.types.input().unwrap_or_else(|| context.format_by_name(name));
     let output = arguments.types.output().unwrap_or_else(|| output_format(context, name, format));
-    let new = creation_rule::for_file(
-        context,
-        config,
-        name,
-        format,
-        (&arguments.keys, &arguments.rule),
-    )?;
+    let new =
+        creation_rule::for_file(context, config, name, format, (&arguments.keys, &arguments.rule))?;
     let document =
         Document::parse(format, text).map_err(|failure| error::syntax(path, &failure))?;
     if file::has_metadata(&document) {
         return Err(error::encrypt(path, FileError::AlreadyEncrypted));
     }
-    for warning in format.warnings(&document) {
+    for warning in format.warnings(document.tree()) {
         let place = warning.position.map(|p| format!(":{}:{}", p.line, p.column));
         let place = place.unwrap_or_default();
         context.ui.warn(format_args!("{}{place}: {}", path.display(), warning.message));
     }
-    let layout = Layout {
-        indent: arguments.types.indent.or(new.layout.indent),
-        ..Layout::default()
-    };
+    let layout =
+        Layout { indent: arguments.types.indent.or(new.layout.indent), ..Layout::default() };
     let allow = arguments.allow_unencrypted || !context.personality.refuses_empty_selection();
 
-    let existing = arguments.output.as_deref().filter(|_| {
-        context.personality.reuses_output() && !arguments.new_data_key
-    });
+    let existing = arguments
+        .output
+        .as_deref()
+        .filter(|_| context.personality.reuses_output() && !arguments.new_data_key);
     let previous = match existing {
         Some(target) => existing_output(context, target, &new)?,
         None => None,
@@ -188,7 +182,9 @@ fn in_order<'t>(
     text: &'t SecretBytes,
 ) -> Result<Option<&'t [u8]>, CliError> {
     let format = match arguments.types.input() {
-        Some(format) => Some(format).filter(|format| format.container().unwrap_or(*format).sniff(text)),
+        Some(format) => {
+            Some(format).filter(|format| format.container().unwrap_or(*format).sniff(text))
+        }
         None => format::by_content(text, &name.to_string_lossy()),
     };
     let Some(format) = format else { return Ok(None) };
@@ -275,8 +271,7 @@ fn same_policy(metadata: &Metadata, new: &NewFile) -> bool {
     };
     let needed = |groups: &[KeyGroup], threshold| keys::needed_groups(groups.len(), threshold);
     identities(&metadata.groups) == identities(&new.groups)
-        && needed(&metadata.groups, metadata.shamir_threshold)
-            == needed(&new.groups, new.threshold)
+        && needed(&metadata.groups, metadata.shamir_threshold) == needed(&new.groups, new.threshold)
         && metadata.selector() == new.selector.clone().unwrap_or_default()
         && metadata.mac_only_encrypted == new.mac_only_encrypted
 }
