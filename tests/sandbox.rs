@@ -107,12 +107,18 @@ impl Sandbox {
     }
 
     /// Runs the program as `encfile`.
-    pub(crate) fn encfile<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run<'_> {
+    pub(crate) fn encfile<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Run<'_> {
         self.run(&program(), arguments)
     }
 
     /// Runs the program as `sops`: through a symbolic link of that name.
-    pub(crate) fn as_sops<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run<'_> {
+    pub(crate) fn as_sops<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Run<'_> {
         let link = self.root.join("sops");
         if !link.exists() {
             symlink(program(), &link).unwrap();
@@ -121,7 +127,10 @@ impl Sandbox {
     }
 
     /// Runs the real SOPS.
-    pub(crate) fn real_sops<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run<'_> {
+    pub(crate) fn real_sops<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Run<'_> {
         self.run(&peers::sops(), arguments)
     }
 
@@ -273,8 +282,10 @@ impl Sandbox {
 
 /// Returns the program under test.
 fn program() -> PathBuf {
-    std::env::var_os(PROGRAM_OVERRIDE)
-        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_encfile")), PathBuf::from)
+    std::env::var_os(PROGRAM_OVERRIDE).map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_encfile")),
+        PathBuf::from,
+    )
 }
 
 /// Returns the names of the files and the empty directories below `folder`, sorted.
