@@ -15,12 +15,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-pub(crate) use editor::EditorRun;
 pub(crate) use mask::mask;
-pub(crate) use run::{Outcome, Run, Running, Stdin};
+pub(crate) use run::{Outcome, Run, Stdin};
 
 use crate::files::TestKey;
 use crate::peers;
@@ -270,13 +269,6 @@ impl Sandbox {
                 folder.display()
             );
         }
-    }
-
-    /// Makes a private directory, as a login session has.
-    pub(crate) fn private_directory(&self, name: &str) -> PathBuf {
-        let path = self.root.join(name);
-        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
-        path
     }
 }
 

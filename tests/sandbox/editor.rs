@@ -1,10 +1,11 @@
 //! Editors for tests: shell scripts that record what they were given.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use super::Sandbox;
+use crate::peers;
 
 /// One start of a fake editor.
 #[derive(Debug)]
@@ -21,7 +22,8 @@ pub(crate) struct EditorRun {
 
 impl Sandbox {
     /// Writes an editor and returns its path. `script` is a shell script whose `$1` is the file
-    /// to edit; what the editor was given is recorded first, for [`Sandbox::editor_runs`].
+    /// to edit, whatever arguments came before it; what the editor was given is recorded first, for
+    /// [`Sandbox::editor_runs`].
     pub(crate) fn editor(&self, script: &str) -> PathBuf {
         let number = self.editors.get();
         self.editors.set(number + 1);
@@ -36,6 +38,8 @@ impl Sandbox {
         let text = format!(
             "#!/bin/sh\n\
              set -eu\n\
+             for file; do :; done\n\
+             set -- \"$file\"\n\
              run={log}/$(ls {log} | wc -l)\n\
              mkdir \"$run\"\n\
              env > \"$run/environment\"\n\
@@ -48,6 +52,15 @@ impl Sandbox {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
+    }
+
+    /// Leaves only the fake editors in `PATH`, and what their scripts need.
+    pub(crate) fn hide_other_programs(&self) {
+        let folder = self.root.join("bin");
+        for program in ["cat", "dirname", "env", "ls", "mkdir", "sed", "stat", "wc"] {
+            symlink(peers::system(program), folder.join(program)).unwrap();
+        }
+        self.env("PATH", folder);
     }
 
     /// Makes `script` the editor of all later runs (see [`Sandbox::editor`]).
