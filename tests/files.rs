@@ -20,6 +20,11 @@ pub(crate) fn below(folder: &str) -> Vec<PathBuf> {
             .unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
         for entry in entries {
             let entry = entry.unwrap();
+            // What programs have made there is not ours.
+            let made = ["target", "artifacts", "coverage"].map(Some);
+            if made.contains(&entry.file_name().to_str()) {
+                continue;
+            }
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
             } else {
