@@ -17,3 +17,4 @@ mod roundtrip;
 mod sandbox;
 mod strace;
 mod tidy;
+mod vectors;

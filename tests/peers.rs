@@ -50,9 +50,19 @@ pub(crate) fn assert_valid<P: AsRef<Path>>(files: &[P]) {
 
 /// Checks that two plain files hold the same data: keys, order, types and values.
 pub(crate) fn assert_same_data(format: &str, left: &Path, right: &Path) {
+    expect_success(&mut comparison(format, left, right));
+}
+
+/// Returns whether two plain files hold the same data.
+pub(crate) fn has_same_data(format: &str, left: &Path, right: &Path) -> bool {
+    let output = comparison(format, left, right).output().unwrap();
+    output.status.success()
+}
+
+fn comparison(format: &str, left: &Path, right: &Path) -> Command {
     let mut command = checker("same");
     command.arg("--type").arg(format).arg(left).arg(right);
-    expect_success(&mut command);
+    command
 }
 
 fn checker(subcommand: &str) -> Command {

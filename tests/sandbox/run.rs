@@ -353,6 +353,11 @@ impl Outcome {
         self
     }
 
+    /// Returns whether the exit code is 0.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.status.success()
+    }
+
     /// Returns standard output.
     pub(crate) fn into_stdout(self) -> Vec<u8> {
         self.stdout
