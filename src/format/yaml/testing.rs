@@ -2,10 +2,47 @@
 
 use serde_json::Value as Json;
 
+use super::Yaml;
 use super::resolve::{Resolved, resolve_plain};
+use crate::format::{Change, FileFormat as _};
 use crate::number::{canonical_float, rfc3339};
 use crate::secret::SecretBytes;
-use crate::tree::{Key, KeyType, NodeKind, Site, Step, Tree, TreeBuilder};
+use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, Step, Tree, TreeBuilder};
+
+/// Parses a text that is YAML.
+pub(super) fn parse(source: &str) -> Tree {
+    match Yaml.parse(SecretBytes::from(source)) {
+        Ok(tree) => tree,
+        Err(error) => panic!("{source:?}: {error:?}"),
+    }
+}
+
+/// Returns bytes as text.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Gives each leaf the value that `replacement` returns for it; returns the changes.
+pub(super) fn change_all(
+    tree: &mut Tree,
+    replacement: impl Fn(&mut Tree, NodeId) -> Option<NodeKind>,
+) -> Vec<Change> {
+    let leaves: Vec<NodeId> = tree
+        .walk(None)
+        .filter_map(|step| match step {
+            Step::Leaf(id) => Some(id),
+            _ => None,
+        })
+        .collect();
+    let mut changes = Vec::new();
+    for id in leaves {
+        if let Some(kind) = replacement(tree, id) {
+            tree.set(id, kind);
+            changes.push(Change { id, verbatim: None });
+        }
+    }
+    changes
+}
 
 /// Returns the rows of a file in `testdata/yaml_emit`, one JSON object a line.
 pub(super) fn rows(name: &str) -> Vec<Json> {
