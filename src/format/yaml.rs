@@ -6,9 +6,22 @@ use crate::format::{
     SyntaxError,
 };
 use crate::secret::SecretBytes;
+use crate::span::{MAX_SOURCE, SourceTooLong};
 use crate::tree::Tree;
 
+mod build;
+mod check;
+mod comments;
+mod cursor;
+mod parse;
 mod resolve;
+mod scan;
+mod scan_comment;
+mod scan_scalar;
+mod scan_tag;
+#[cfg(test)]
+mod tests;
+mod token;
 
 /// Yaml.
 #[derive(Debug)]
@@ -24,8 +37,19 @@ impl FileFormat for Yaml {
     fn sniff(&self, _text: &[u8]) -> bool {
         false
     }
-    fn parse(&self, _source: SecretBytes) -> Result<Tree, SyntaxError> {
-        todo!()
+    fn parse(&self, source: SecretBytes) -> Result<Tree, SyntaxError> {
+        if source.len() > MAX_SOURCE {
+            return Err(SourceTooLong.into());
+        }
+        let start = cursor::check(&source)?;
+        let stream = parse::parse(&source, start)?;
+        // SOPS, too, tells a file of comments, which it refuses, from an empty one.
+        if stream.documents.is_empty() && !source.is_empty() {
+            let message = "the file holds no document, only blanks and comments";
+            return Err(SyntaxError::at(&source, source.len(), message));
+        }
+        check::check(&source, &stream)?;
+        build::build(source, &stream)
     }
     fn splice(&self, _tree: &Tree, _changes: &[Change]) -> Result<Edits, EmitError> {
         todo!()
