@@ -6,18 +6,31 @@ use crate::format::{
     SyntaxError,
 };
 use crate::secret::SecretBytes;
+use crate::span::{MAX_SOURCE, SourceTooLong};
 use crate::tree::Tree;
 
 mod block;
 mod block_scalar;
+mod build;
+mod check;
+mod comments;
+mod cursor;
 mod emit;
+mod parse;
 mod properties;
 mod resolve;
+mod scan;
+mod scan_comment;
+mod scan_scalar;
+mod scan_tag;
 mod splice;
 mod style;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
+mod token;
 
 /// What a new file starts with.
 const TEMPLATE: &str = "\
@@ -44,8 +57,19 @@ impl FileFormat for Yaml {
     fn sniff(&self, text: &[u8]) -> bool {
         block::sniff(text)
     }
-    fn parse(&self, _source: SecretBytes) -> Result<Tree, SyntaxError> {
-        todo!()
+    fn parse(&self, source: SecretBytes) -> Result<Tree, SyntaxError> {
+        if source.len() > MAX_SOURCE {
+            return Err(SourceTooLong.into());
+        }
+        let start = cursor::check(&source)?;
+        let stream = parse::parse(&source, start)?;
+        // SOPS, too, tells a file of comments, which it refuses, from an empty one.
+        if stream.documents.is_empty() && !source.is_empty() {
+            let message = "the file holds no document, only blanks and comments";
+            return Err(SyntaxError::at(&source, source.len(), message));
+        }
+        check::check(&source, &stream)?;
+        build::build(source, &stream)
     }
     fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
         splice::splice(tree, changes)
