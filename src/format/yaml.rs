@@ -16,6 +16,8 @@ mod check;
 mod comments;
 mod cursor;
 mod emit;
+#[cfg(test)]
+mod laws;
 mod parse;
 mod properties;
 mod resolve;

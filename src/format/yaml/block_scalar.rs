@@ -17,7 +17,8 @@ pub(super) struct BlockScalar {
     pub(super) content: Span,
     /// The lines with the blank ones behind them.
     whole: Span,
-    /// The column of the lines; `None` if all are blank, or if the header tells it.
+    /// The column of the lines; `None` if all are blank, if the header tells it, or if there are
+    /// line breaks that are not looked for here.
     indent: Option<usize>,
     folded: bool,
     chomping: &'static str,
@@ -73,7 +74,7 @@ impl BlockScalar {
             header,
             content: Span::new(first, content_end),
             whole: Span::new(first, whole_end),
-            indent: indent.filter(|_| !digit),
+            indent: indent.filter(|_| !digit && !has_rare_breaks(&source[span.range()])),
             folded: source.get(start) == Some(&b'>'),
             chomping,
         }
@@ -131,6 +132,16 @@ impl BlockScalar {
         edits.replace(place, &out);
         true
     }
+}
+
+/// Returns whether `text` has U+0085, U+2028 or U+2029, which end lines too.
+fn has_rare_breaks(text: &[u8]) -> bool {
+    memchr::memchr2_iter(0xC2, 0xE2, text).any(|at| {
+        matches!(
+            text[at..],
+            [0xC2, 0x85, ..] | [0xE2, 0x80, 0xA8 | 0xA9, ..]
+        )
+    })
 }
 
 /// Returns whether a folded block can hold `text` with blank lines for its line breaks: lines that

@@ -137,6 +137,7 @@ impl Splicer<'_> {
             _ => None,
         };
         let mut out = SecretBytes::new();
+        self.set_apart(node, span);
         match (text, node.site.style) {
             (None, _) => write_scalar(&mut out, self.tree, id),
             (Some(text), Style::SingleQuoted) if Shape::of(text).reads_single() => {
@@ -170,6 +171,17 @@ impl Splicer<'_> {
         self.edits.replace(span, &out);
     }
 
+    /// Sets a value apart that follows its anchor without a blank, as `:b` does in `&a:b`.
+    fn set_apart(&mut self, node: &Node, span: Span) {
+        if node
+            .site
+            .properties
+            .is_some_and(|properties| properties.end == span.start)
+        {
+            self.edits.insert(span.start as usize, b" ");
+        }
+    }
+
     /// Sets a comment that follows without a blank apart: behind quotes it may stand so, behind
     /// plain text it would belong to it.
     fn guard(&self, out: &mut SecretBytes, end: usize) {
@@ -186,6 +198,7 @@ impl Splicer<'_> {
         if !(rest.is_empty() || rest.starts_with(b"#")) {
             return false;
         }
+        let column = self.inner_column(node);
         let mut at = end + line_break(self.source, end);
         let mut blank_lines = false;
         while at < self.source.len() {
@@ -198,11 +211,25 @@ impl Splicer<'_> {
                 }
                 break;
             }
+            // Blanks beyond the column of the text would be text.
+            if line.len() > column || line.contains(&b'\t') {
+                return false;
+            }
             blank_lines = true;
             at = end + line_break(self.source, end);
         }
         // With `+`, blank lines below would count.
         !(blank_lines && chomping(text) == "+")
+    }
+
+    /// Returns the column for the lines of a literal block, as SOPS chooses it.
+    fn inner_column(&self, node: &Node) -> usize {
+        let outside = node.site.indent as usize;
+        if node.key.is_none() {
+            outside + 2
+        } else {
+            (outside + self.step) / self.step * self.step
+        }
     }
 
     /// Writes a literal block: its header over `span`, its lines behind the line and its comment.
@@ -211,12 +238,7 @@ impl Splicer<'_> {
         header.extend_from_slice(chomping(text).as_bytes());
         self.guard(&mut header, span.end as usize);
         self.edits.replace(span, &header);
-        let outside = node.site.indent as usize;
-        let indent = if node.key.is_none() {
-            outside + 2
-        } else {
-            (outside + self.step) / self.step * self.step
-        };
+        let indent = self.inner_column(node);
         let end = line_end(self.source, span.end as usize);
         let mut lines = SecretBytes::new();
         write_lines(&mut lines, text, indent, self.newline);
@@ -570,8 +592,8 @@ mod tests {
             ("a: &n x\nb: *n\nc: [*n]\n", "a: &n E\nb: E\nc: [\"E\"]\n"),
             (
                 "a: &n {x: 1, y: [2, ~]}\nb: *n\nc:\n  <<: *n\n",
-                "a: &n {x: \"E\", y: [\"E\", ~]}\nb: {x: \"E\", y: [\"E\", null]}\nc:\n  \
-                 <<: {x: \"E\", y: [\"E\", null]}\n",
+                "a: &n {x: \"E\", y: [\"E\", ~]}\nb: {x: \"E\", \"y\": [\"E\", null]}\nc:\n  \
+                 <<: {x: \"E\", \"y\": [\"E\", null]}\n",
             ),
             ("a: &n x\n*n : 1\n", "a: &n E\n\"x\" : E\n"),
             ("- 1\n", ""),

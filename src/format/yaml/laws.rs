@@ -1,0 +1,204 @@
+//! Laws of the YAML writer, tried on all documents of the test data.
+//!
+//! Sealing (every value and comment replaced by one marker) and opening (the values put back) must
+//! give the trees that they ought to give; what is put in with `attach` must come out with
+//! `detach`, and leave the text as it was.
+
+use super::Yaml;
+use super::testing::{change_all, describe, documents, listed};
+use crate::format::{Block, FileFormat as _};
+use crate::secret::SecretBytes;
+use crate::tree::{NodeId, NodeKind, Step, Tree};
+
+const ENC: &str = "ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]";
+
+const BLOCK: &str = "sops:\n    mac: x\n    age:\n        - enc: |\n            line\n";
+
+fn parse(text: &[u8]) -> Result<Tree, String> {
+    Yaml.parse(SecretBytes::from(text))
+        .map_err(|error| format!("{error:?}"))
+}
+
+/// Seals every value and comment of `tree`; returns the text.
+fn seal(tree: &mut Tree) -> Result<Vec<u8>, String> {
+    let marker = tree.intern(ENC.as_bytes());
+    let changes = change_all(tree, |tree, id| match tree.node(id).kind {
+        NodeKind::Comment { inline, .. } => Some(NodeKind::Comment {
+            text: marker,
+            inline,
+        }),
+        NodeKind::Null | NodeKind::Map | NodeKind::List => None,
+        NodeKind::Text(text) if tree.text(text).is_empty() => None,
+        _ => Some(NodeKind::Text(marker)),
+    });
+    let edits = Yaml
+        .splice(tree, &changes)
+        .map_err(|error| error.to_string())?;
+    Ok(edits.apply(tree.source()).to_vec())
+}
+
+/// Returns the leaves that have a place, or stand in the copy for an alias, but not the comments
+/// of such copies, which a copy in flow style has no place for.
+fn lasting(tree: &Tree) -> Vec<NodeId> {
+    tree.walk(None)
+        .filter_map(|step| match step {
+            Step::Leaf(id) => Some(id),
+            _ => None,
+        })
+        .filter(|&id| !tree.node(id).kind.is_comment() || tree.node(id).span.is_some())
+        .collect()
+}
+
+/// Describes a tree in which line breaks behind a marker and the difference between a whole float
+/// and an integer do not count, which are not in the text.
+fn shape(tree: &Tree) -> String {
+    describe(tree)
+        .lines()
+        .map(|line| {
+            let line = match line.find(ENC) {
+                Some(at) => &line[..at + ENC.len()],
+                None => line,
+            };
+            line.replace("float ", "number ").replace("int ", "number ") + "\n"
+        })
+        .collect()
+}
+
+fn check_sealing(text: &[u8]) -> Result<(), String> {
+    let original = parse(text)?;
+    let mut tree = parse(text)?;
+    let sealed = seal(&mut tree)?;
+    let mut again = parse(&sealed)?;
+    let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    if shape(&tree) != shape(&again) {
+        return Err(format!(
+            "sealed\n{}\n-- expected\n{}-- found\n{}",
+            show(&sealed),
+            shape(&tree),
+            shape(&again)
+        ));
+    }
+    // Opening: the leaves are the same, one by one.
+    let (from, to) = (lasting(&original), lasting(&again));
+    if from.len() != to.len() {
+        return Err("other leaves".to_owned());
+    }
+    let mut changes = Vec::new();
+    for (&source, &target) in from.iter().zip(&to) {
+        let is_sealed = match again.node(target).kind {
+            NodeKind::Text(text) | NodeKind::Comment { text, .. } => {
+                again.text(text).starts_with(ENC.as_bytes())
+            }
+            _ => false,
+        };
+        if !is_sealed {
+            continue;
+        }
+        let kind = match original.node(source).kind {
+            NodeKind::Text(text) => NodeKind::Text(again.intern(original.text(text))),
+            NodeKind::Comment { text, inline } => NodeKind::Comment {
+                text: again.intern(original.text(text)),
+                inline,
+            },
+            kind => kind,
+        };
+        again.set(target, kind);
+        changes.push(crate::format::Change {
+            id: target,
+            verbatim: None,
+        });
+    }
+    let edits = Yaml
+        .splice(&again, &changes)
+        .map_err(|error| error.to_string())?;
+    let opened = edits.apply(&sealed);
+    let back = parse(&opened).map_err(|error| format!("{error}\n{}", show(&opened)))?;
+    if shape(&original) != shape(&back) {
+        return Err(format!(
+            "sealed\n{}\n-- opened\n{}\n-- expected\n{}-- found\n{}",
+            show(&sealed),
+            show(&opened),
+            shape(&original),
+            shape(&back)
+        ));
+    }
+    Ok(())
+}
+
+fn check_metadata(text: &[u8]) -> Result<(), String> {
+    let tree = parse(text)?;
+    let has_metadata = |root| tree.entry(root, b"sops").is_some();
+    if tree.documents().next().is_none() || tree.documents().any(has_metadata) {
+        return Ok(());
+    }
+    let block = Block {
+        text: BLOCK.as_bytes(),
+        position: None,
+    };
+    let edits = Yaml
+        .attach(&tree, &block)
+        .map_err(|error| error.to_string())?;
+    let attached = edits.apply(text);
+    let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    let with = parse(&attached).map_err(|error| format!("{error}\n{}", show(&attached)))?;
+    for root in with.documents() {
+        let entry = with.entry(root, b"sops").ok_or("no metadata")?;
+        if with.entry(entry, b"mac").is_none() {
+            return Err(format!("not a block\n{}", show(&attached)));
+        }
+    }
+    let detached = Yaml
+        .detach(&with)
+        .map_err(|error| error.to_string())?
+        .ok_or("nothing to detach")?;
+    parse(&detached.block).map_err(|error| format!("block: {error}"))?;
+    let after = detached.edits.apply(&attached);
+    if *after == *text || after.strip_suffix(b"\n") == Some(text) {
+        return Ok(());
+    }
+    let back = parse(&after).map_err(|error| format!("detached: {error}\n{}", show(&after)))?;
+    if shape(&back) != shape(&tree) {
+        return Err(format!(
+            "attached\n{}\n-- detached\n{}",
+            show(&attached),
+            show(&after)
+        ));
+    }
+    Err(format!(
+        "bytes: {:?} {:?} {:?}",
+        show(text),
+        show(&attached),
+        show(&after)
+    ))
+}
+
+/// Runs a check on all documents that can be read; returns the names of those that fail.
+fn failures(check: impl Fn(&[u8]) -> Result<(), String>) -> Vec<String> {
+    let mut count = 0;
+    let mut failed = Vec::new();
+    for (name, text) in documents() {
+        if parse(&text).is_err() {
+            continue;
+        }
+        count += 1;
+        if let Err(message) = check(&text) {
+            println!(
+                "== {name}\n{}\n-- {message}",
+                String::from_utf8_lossy(&text)
+            );
+            failed.push(name);
+        }
+    }
+    println!("{count} documents, {} fail", failed.len());
+    failed
+}
+
+#[test]
+fn sealed_and_opened_documents_keep_their_shape() {
+    assert_eq!(failures(check_sealing), listed("sealing.txt"));
+}
+
+#[test]
+fn metadata_comes_out_as_it_went_in() {
+    assert_eq!(failures(check_metadata), listed("metadata.txt"));
+}
