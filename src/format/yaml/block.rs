@@ -180,7 +180,7 @@ fn flow_removal(source: &[u8], entry: Span) -> Span {
     let comma_before = before.ends_with(b",");
     if source.get(after) == Some(&b',') {
         let next = skip(after + 1);
-        if comma_before && source.get(next) == Some(&b'}') {
+        if comma_before && matches!(source.get(next), Some(b'}' | b'#')) {
             return Span::new(start, after + 1);
         }
         return Span::new(start, next);
@@ -308,6 +308,13 @@ fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
         return false;
     }
     let header = &source[scalar.header.range()];
+    if matches!(
+        source[scalar.content.range()],
+        [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]
+    ) {
+        // These end the line as well: one more line break would count for `+` only.
+        return header.contains(&b'+');
+    }
     let open = !matches!(
         source[scalar.content.range()].last(),
         None | Some(b'\n' | b'\r')

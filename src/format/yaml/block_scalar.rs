@@ -136,12 +136,8 @@ impl BlockScalar {
 
 /// Returns whether `text` has U+0085, U+2028 or U+2029, which end lines too.
 fn has_rare_breaks(text: &[u8]) -> bool {
-    memchr::memchr2_iter(0xC2, 0xE2, text).any(|at| {
-        matches!(
-            text[at..],
-            [0xC2, 0x85, ..] | [0xE2, 0x80, 0xA8 | 0xA9, ..]
-        )
-    })
+    memchr::memchr2_iter(0xC2, 0xE2, text)
+        .any(|at| matches!(text[at..], [0xC2, 0x85, ..] | [0xE2, 0x80, 0xA8 | 0xA9, ..]))
 }
 
 /// Returns whether a folded block can hold `text` with blank lines for its line breaks: lines that
