@@ -346,8 +346,8 @@ impl Build<'_> {
             (Tag::None, _) => return Ok(Resolved::Text),
             _ => {}
         }
-        let plain = std::str::from_utf8(self.builder.text(text))
-            .map_or(Resolved::Text, resolve_plain);
+        let plain =
+            std::str::from_utf8(self.builder.text(text)).map_or(Resolved::Text, resolve_plain);
         let fits = match (raw.tag, plain) {
             (Tag::Float, Resolved::Integer(number)) => {
                 #[allow(clippy::cast_precision_loss)] // as SOPS does

@@ -295,9 +295,8 @@ impl<'s> Parser<'s> {
                 }
                 TokenKind::TagDirective { handle, prefix } => {
                     let source = self.source();
-                    let known = |known: &(Span, TextRef)| {
-                        source[known.0.range()] == source[handle.range()]
-                    };
+                    let known =
+                        |known: &(Span, TextRef)| source[known.0.range()] == source[handle.range()];
                     if self.handles.iter().any(known) {
                         return Err(self.error(&token, "a second directive for this tag handle"));
                     }
@@ -366,12 +365,9 @@ impl<'s> Parser<'s> {
         let properties = self.properties()?;
         token = self.peek()?;
         match token.kind {
-            TokenKind::BlockEntry if dashes => self.open(
-                Kind::DashList,
-                &token,
-                properties,
-                Remarks::default(),
-            ),
+            TokenKind::BlockEntry if dashes => {
+                self.open(Kind::DashList, &token, properties, Remarks::default())
+            }
             TokenKind::Scalar { text, style } => {
                 let remarks = self.scanner.comments.take();
                 self.skip(&token);
@@ -448,7 +444,7 @@ impl<'s> Parser<'s> {
             Some(short) => short,
             None => match name.strip_prefix(b"!!") {
                 Some(short) => short,
-                None if name == b"!" => return Some(Tag::None),
+                None if name.is_empty() || name == b"!" => return Some(Tag::None),
                 None => return Some(Tag::Other),
             },
         };
@@ -680,7 +676,10 @@ impl<'s> Parser<'s> {
                 Ok(())
             }
             // `: value` has no key.
-            _ => Err(self.error(&token, "there is a key expected here, at the column of the others")),
+            _ => Err(self.error(
+                &token,
+                "there is a key expected here, at the column of the others",
+            )),
         }
     }
 
@@ -731,7 +730,10 @@ impl<'s> Parser<'s> {
                 self.close(Remarks::default());
                 Ok(())
             }
-            _ => Err(self.error(&token, "there is a `-` expected here, at the column of the others")),
+            _ => Err(self.error(
+                &token,
+                "there is a `-` expected here, at the column of the others",
+            )),
         }
     }
 
@@ -775,7 +777,12 @@ impl<'s> Parser<'s> {
         match token.kind {
             TokenKind::FlowListEnd => self.flow_end(&token),
             TokenKind::Key => {
-                self.open(Kind::Pair, &token, Properties::default(), Remarks::default())?;
+                self.open(
+                    Kind::Pair,
+                    &token,
+                    Properties::default(),
+                    Remarks::default(),
+                )?;
             }
             _ => {
                 self.node(false, false)?;

@@ -30,13 +30,14 @@ impl Scanner<'_> {
         self.gap.clear();
         self.gap_end = gap.offset;
         loop {
-            while self.cursor.byte(0) == b' ' || (self.cursor.byte(0) == b'\t' && self.allows_tabs())
+            while self.cursor.byte(0) == b' '
+                || (self.cursor.byte(0) == b'\t' && self.allows_tabs())
             {
                 self.cursor.skip();
             }
             self.promote_list_comment();
             if self.cursor.byte(0) == b'#' {
-                self.comment_lines();
+                self.comment_lines(gap);
             }
             if !self.cursor.is_break(0) {
                 return Ok(());
@@ -78,7 +79,7 @@ impl Scanner<'_> {
 
     /// Reads comment lines up to the next token, or to where no more comments are in sight, and
     /// divides them between what is above and what is below.
-    fn comment_lines(&mut self) {
+    fn comment_lines(&mut self, gap: Mark) {
         // What the first lines may be a remark below: the last token, or the member that a `,`
         // ends.
         let mut above = self.token_from_end(0);
@@ -92,11 +93,15 @@ impl Scanner<'_> {
         let mut owner = above.map_or(0, |token| token.span.start);
         let flow = self.flow() > 0;
         let margin = self.indent().max(0);
-        // The line where a remark about what stands above must start.
+        // The line where a remark about what stands above must start. There is none about a token
+        // on the first line.
         let breaks = i64::from(self.cursor.breaks());
         let mut foot_line = i64::from(self.cursor.line()) - breaks + 1;
         if breaks == 0 && self.cursor.column() > 1 {
             foot_line += 1;
+        }
+        if gap.line == 0 {
+            foot_line = -1;
         }
 
         let source = self.cursor.source();
