@@ -6,14 +6,16 @@ use crate::format::{
     SyntaxError,
 };
 use crate::secret::SecretBytes;
-use crate::span::{MAX_SOURCE, SourceTooLong};
+use crate::span::MAX_SOURCE;
 use crate::tree::Tree;
 
 mod build;
 mod check;
 mod comments;
 mod cursor;
+mod members;
 mod parse;
+mod raw;
 mod resolve;
 mod scan;
 mod scan_comment;
@@ -22,6 +24,10 @@ mod scan_tag;
 #[cfg(test)]
 mod tests;
 mod token;
+
+/// The longest text. Escapes make a text half as long again at most, and base64 is decoded beside
+/// that: all of it fits into a tree's pool.
+const MAX_TEXT: usize = MAX_SOURCE / 3;
 
 /// Yaml.
 #[derive(Debug)]
@@ -38,8 +44,11 @@ impl FileFormat for Yaml {
         false
     }
     fn parse(&self, source: SecretBytes) -> Result<Tree, SyntaxError> {
-        if source.len() > MAX_SOURCE {
-            return Err(SourceTooLong.into());
+        if source.len() > MAX_TEXT {
+            return Err(SyntaxError {
+                message: "a YAML text can be 1.3 GiB long at most".into(),
+                position: None,
+            });
         }
         let start = cursor::check(&source)?;
         let stream = parse::parse(&source, start)?;

@@ -227,11 +227,9 @@ pub(super) fn check(source: &[u8]) -> Result<usize, SyntaxError> {
     let forbidden = |at: usize| {
         let rest = &source[at..];
         match rest {
-            [b'\t' | b'\n' | b'\r' | 0x20..=0x7E, ..] => false,
-            [0xC2, 0x85, ..] => false,
-            [0..=0x7F, ..] | [0xC2, 0x80..=0x9F, ..] => true,
-            // The two non-characters.
-            [0xEF, 0xBF, 0xBE | 0xBF, ..] => true,
+            [b'\t' | b'\n' | b'\r' | 0x20..=0x7E, ..] | [0xC2, 0x85, ..] => false,
+            // The last one is for U+FFFE and U+FFFF, which are no characters.
+            [0..=0x7F, ..] | [0xC2, 0x80..=0x9F, ..] | [0xEF, 0xBF, 0xBE | 0xBF, ..] => true,
             _ => false,
         }
     };
