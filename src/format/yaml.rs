@@ -6,44 +6,41 @@ use crate::format::{
     SyntaxError,
 };
 use crate::secret::SecretBytes;
-use crate::span::{MAX_SOURCE, SourceTooLong};
+use crate::span::MAX_SOURCE;
 use crate::tree::Tree;
 
-mod block;
-mod block_scalar;
 mod build;
 mod check;
 mod comments;
 mod cursor;
-mod emit;
-#[cfg(test)]
-mod laws;
+mod members;
 mod parse;
-mod properties;
+mod raw;
 mod resolve;
 mod scan;
 mod scan_comment;
 mod scan_scalar;
 mod scan_tag;
+#[cfg(test)]
+mod tests;
+mod token;
+
+// The writer.
+mod block;
+mod block_scalar;
+mod emit;
+#[cfg(test)]
+mod laws;
+mod properties;
 mod splice;
 mod style;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
-mod tests;
 mod text;
-mod token;
 
-/// What a new file starts with.
-const TEMPLATE: &str = "\
-# All values of this file are encrypted, and comments like this one too;
-# keys are not. Replace what is here by your own.
-database:
-    user: app
-    password: change me
-ports:
-    - 5432
-";
+/// The longest text. Escapes make a text half as long again at most, and base64 is decoded beside
+/// that: all of it fits into a tree's pool.
+const MAX_TEXT: usize = MAX_SOURCE / 3;
 
 /// Yaml.
 #[derive(Debug)]
@@ -60,8 +57,11 @@ impl FileFormat for Yaml {
         block::sniff(text)
     }
     fn parse(&self, source: SecretBytes) -> Result<Tree, SyntaxError> {
-        if source.len() > MAX_SOURCE {
-            return Err(SourceTooLong.into());
+        if source.len() > MAX_TEXT {
+            return Err(SyntaxError {
+                message: "a YAML text can be 1.3 GiB long at most".into(),
+                position: None,
+            });
         }
         let start = cursor::check(&source)?;
         let stream = parse::parse(&source, start)?;
@@ -92,6 +92,6 @@ impl FileFormat for Yaml {
         block::layout_of(tree, asked)
     }
     fn template(&self) -> &'static str {
-        TEMPLATE
+        block::TEMPLATE
     }
 }

@@ -17,6 +17,17 @@ use crate::tree::{KeyType, NodeId, Style, Tree};
 /// The key of the metadata.
 const KEY: &[u8] = b"sops";
 
+/// What a new file starts with.
+pub(super) const TEMPLATE: &str = "\
+# All values of this file are encrypted, and comments like this one too;
+# keys are not. Replace what is here by your own.
+database:
+    user: app
+    password: change me
+ports:
+    - 5432
+";
+
 /// Cuts the metadata out of every document; the block is that of the first.
 pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata> {
     let source = tree.source();

@@ -7,18 +7,20 @@
 //!
 //! An alias of a collection becomes a copy. Copies have no spans: there is nothing to replace.
 
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
 use super::comments::Chain;
-use super::parse::{Document, Raw, Shape, Stream, Tag};
+use super::raw::{Document, Raw, Shape, Stream, Tag};
 use super::resolve::{Resolved, resolve_plain};
 use super::scan::{MAX_DEPTH, TOO_DEEP};
 use crate::format::SyntaxError;
 use crate::secret::SecretBytes;
 use crate::span::Span;
 use crate::tree::{Key, KeyType, NodeKind, Site, Style, TextRef, Tree, TreeBuilder};
-
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// Go's base64 decoder: padding is needed, left-over bits may be anything.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -27,6 +29,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
+
+/// Up to this many nodes, yaml.v3 lets 99 % of a document be copies made for aliases, ...
+const SMALL: f64 = 400_000.0;
+/// ... from this many nodes on 10 %, and in between what lies in between.
+const LARGE: f64 = 4_000_000.0;
 
 /// Builds the tree of `stream`, which was read from `source`.
 pub(super) fn build(source: SecretBytes, stream: &Stream) -> Result<Tree, SyntaxError> {
@@ -40,6 +47,7 @@ pub(super) fn build(source: SecretBytes, stream: &Stream) -> Result<Tree, Syntax
         open: Vec::new(),
         visited: 0,
         copied: 0,
+        binaries: HashMap::new(),
     };
     for document in &stream.documents {
         build.document(document)?;
@@ -78,6 +86,8 @@ struct Build<'t> {
     /// How many keys and values were built, and how many of them in copies.
     visited: u64,
     copied: u64,
+    /// The bytes of the `!!binary` scalars: aliases of one share them.
+    binaries: HashMap<u32, TextRef>,
 }
 
 impl Build<'_> {
@@ -130,7 +140,7 @@ impl Build<'_> {
                 });
                 self.members()?;
             }
-            Shape::Scalar(text) if self.scalar(&map, text)? == NodeKind::Null => {}
+            Shape::Scalar(text) if self.scalar(target, text)? == NodeKind::Null => {}
             _ => return Err(self.error(&root, "a document must be a map")),
         }
         self.comments(document.foot, false, false, inner);
@@ -242,7 +252,7 @@ impl Build<'_> {
             Shape::Map => NodeKind::Map,
             Shape::List => NodeKind::List,
             Shape::Scalar(text) => {
-                let kind = self.scalar(&target_raw, text)?;
+                let kind = self.scalar(target, text)?;
                 self.builder.leaf(key, kind, span, site);
                 return Ok(());
             }
@@ -283,9 +293,6 @@ impl Build<'_> {
         if self.copied <= 100 || self.visited <= 1000 {
             return Ok(());
         }
-        // yaml.v3's limits: 99 % of a small document, down to 10 % of a large one.
-        const SMALL: f64 = 400_000.0;
-        const LARGE: f64 = 4_000_000.0;
         #[allow(clippy::cast_precision_loss)] // no document has 2^52 nodes
         let (visited, copied) = (self.visited as f64, self.copied as f64);
         let size = ((visited - SMALL) / (LARGE - SMALL)).clamp(0.0, 1.0);
@@ -319,13 +326,19 @@ impl Build<'_> {
         Ok(key)
     }
 
-    /// Returns the value of the scalar `raw` with that text.
-    fn scalar(&mut self, raw: &Raw, text: TextRef) -> Result<NodeKind, SyntaxError> {
+    /// Returns the value of the scalar `id` with that text.
+    fn scalar(&mut self, id: u32, text: TextRef) -> Result<NodeKind, SyntaxError> {
+        let raw = &self.raw(id);
         if raw.tag == Tag::Binary {
+            if let Some(&bytes) = self.binaries.get(&id) {
+                return Ok(NodeKind::Text(bytes));
+            }
             let Some(bytes) = decode_base64(self.builder.text(text)) else {
                 return Err(self.error(raw, "the text behind `!!binary` is not base64"));
             };
-            return Ok(NodeKind::Text(self.builder.intern(&bytes)));
+            let bytes = self.builder.intern(&bytes);
+            self.binaries.insert(id, bytes);
+            return Ok(NodeKind::Text(bytes));
         }
         Ok(match self.resolve(raw, text)? {
             Resolved::Text => NodeKind::Text(text),
@@ -341,13 +354,14 @@ impl Build<'_> {
     /// Resolves the type of a scalar by its tag, its style and its text.
     fn resolve(&self, raw: &Raw, text: TextRef) -> Result<Resolved, SyntaxError> {
         match (raw.tag, raw.style) {
-            (Tag::Text | Tag::Binary | Tag::Merge | Tag::Other, _) => return Ok(Resolved::Text),
             (Tag::None, Style::Plain) => {}
-            (Tag::None, _) => return Ok(Resolved::Text),
+            (Tag::None | Tag::Text | Tag::Binary | Tag::Merge | Tag::Other, _) => {
+                return Ok(Resolved::Text);
+            }
             _ => {}
         }
-        let plain = std::str::from_utf8(self.builder.text(text))
-            .map_or(Resolved::Text, resolve_plain);
+        let plain =
+            std::str::from_utf8(self.builder.text(text)).map_or(Resolved::Text, resolve_plain);
         let fits = match (raw.tag, plain) {
             (Tag::Float, Resolved::Integer(number)) => {
                 #[allow(clippy::cast_precision_loss)] // as SOPS does

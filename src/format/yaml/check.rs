@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::parse::{Raw, Shape, Stream, Tag};
+use super::raw::{Raw, Shape, Stream, Tag};
 use crate::format::SyntaxError;
 use crate::span::Position;
 use crate::tree::Style;

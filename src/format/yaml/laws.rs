@@ -6,7 +6,7 @@
 
 use super::Yaml;
 use super::testing::{change_all, describe, documents, listed};
-use crate::format::{Block, FileFormat as _};
+use crate::format::{Block, FileFormat as _, Layout};
 use crate::secret::SecretBytes;
 use crate::tree::{NodeId, NodeKind, Step, Tree};
 
@@ -160,13 +160,6 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
     // A last line without a line break gets one, and a block scalar there a header that takes it
     // away again; comments at the end may then belong to another container.
     if !text.ends_with(b"\n") && after.len() <= text.len() + 3 {
-        let values = |tree: &Tree| -> String {
-            let shape = shape(tree);
-            let lines = shape
-                .lines()
-                .filter(|line| !line.trim_start().starts_with('#'));
-            lines.collect::<Vec<_>>().join("\n")
-        };
         if values(&back) == values(&tree) {
             return Ok(());
         }
@@ -186,6 +179,175 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
         show(&attached),
         show(&after)
     ))
+}
+
+/// Values that are hard to spell.
+const HARD: &[&str] = &[
+    "x",
+    "1",
+    "0x1F",
+    "1.5",
+    "true",
+    "no",
+    "null",
+    "~",
+    "2001-01-01",
+    "1:30",
+    "<<",
+    "=",
+    "-",
+    "- x",
+    "?",
+    ": x",
+    ":x",
+    "a: b",
+    "a:",
+    "a #b",
+    "a#b",
+    "#x",
+    "*x",
+    "&x",
+    "!x",
+    "%x",
+    "@x",
+    "`x",
+    "|",
+    ">x",
+    "[x",
+    "x]",
+    "{x}",
+    "x, y",
+    "---",
+    "--- x",
+    "...",
+    "'x",
+    "it's",
+    "\"x\"",
+    "\\n",
+    " x",
+    "x ",
+    "\tx",
+    "x\ty",
+    "x\t",
+    "\n",
+    "\n\n",
+    "x\n",
+    "x\n\n",
+    "x\n\n\n",
+    "\nx",
+    "x\ny",
+    "x\ny\n",
+    "x\n\ny\n\n",
+    "x\n y\n",
+    " x\ny",
+    "\tx\ny",
+    "x \ny",
+    "x\n ",
+    "x\n  \ny",
+    "x\n\t",
+    "x\n# y\n",
+    "x\n---\ny\n",
+    "# x\ny",
+    "- x\n- y\n",
+    "a: b\nc: d\n",
+    "x\r\ny\r\n",
+    "x\ry",
+    "\0\u{7}\u{1b}",
+    "\u{7f}",
+    "\u{85}x",
+    "x\u{2028}y\n",
+    "\u{2029}",
+    "\u{a0}x\u{a0}",
+    "\u{feff}x",
+    "\u{e9}\u{1F600}",
+    "\u{1F600}\nx\n",
+    "\u{fffe}\u{ffff}",
+];
+
+fn hard_value(tree: &mut Tree, number: usize) -> NodeKind {
+    let others = [
+        NodeKind::Integer(-5),
+        NodeKind::Integer(i64::MIN),
+        NodeKind::Boolean(true),
+        NodeKind::Float(1.5e300),
+        NodeKind::Float(f64::NEG_INFINITY),
+        NodeKind::Time(crate::tree::Timestamp::from_unix_timestamp(1_000_000_000).unwrap()),
+    ];
+    let number = number % (HARD.len() + others.len() + 1);
+    if let Some(text) = HARD.get(number) {
+        NodeKind::Text(tree.intern(text.as_bytes()))
+    } else if let Some(&kind) = others.get(number - HARD.len()) {
+        kind
+    } else {
+        NodeKind::Text(tree.intern(b"x\xFF\n"))
+    }
+}
+
+/// Describes a tree without its comments, which a value of another length may move.
+fn values(tree: &Tree) -> String {
+    let shape = shape(tree);
+    shape
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn check_values(text: &[u8]) -> Result<(), String> {
+    let seed = text.iter().map(|&byte| usize::from(byte)).sum::<usize>();
+    for round in 0..4 {
+        let mut tree = parse(text)?;
+        let changes = change_all(&mut tree, |tree, id| {
+            let node = *tree.node(id);
+            if node.kind.is_comment() || node.kind == NodeKind::Null {
+                return None;
+            }
+            if matches!(node.kind, NodeKind::Text(text) if tree.text(text).is_empty()) {
+                return None;
+            }
+            // Every third value stays.
+            let number = seed + round * 29 + id.index() * 7;
+            (number % 3 > 0).then(|| hard_value(tree, number / 3))
+        });
+        let edits = Yaml
+            .splice(&tree, &changes)
+            .map_err(|error| error.to_string())?;
+        let spliced = edits.apply(text);
+        let show = String::from_utf8_lossy(&spliced).into_owned();
+        let back = parse(&spliced).map_err(|error| format!("{error}\n{show}"))?;
+        if values(&tree) != values(&back) {
+            return Err(format!(
+                "{show}\n{}\n-- expected\n{}-- found\n{}",
+                spliced.escape_ascii(),
+                values(&tree),
+                values(&back)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_emission(text: &[u8]) -> Result<(), String> {
+    let tree = parse(text)?;
+    for crlf in [false, true] {
+        let layout = Layout {
+            crlf,
+            indent: crlf.then_some(2),
+            ..Layout::default()
+        };
+        let emitted = Yaml
+            .emit(&tree, &layout)
+            .map_err(|error| error.to_string())?;
+        let show = String::from_utf8_lossy(&emitted).into_owned();
+        let back = parse(&emitted).map_err(|error| format!("{error}\n{show}"))?;
+        if values(&tree) != values(&back) {
+            return Err(format!(
+                "{show}\n-- expected\n{}-- found\n{}",
+                values(&tree),
+                values(&back)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Runs a check on all documents that can be read; returns the names of those that fail.
@@ -217,4 +379,14 @@ fn sealed_and_opened_documents_keep_their_shape() {
 #[test]
 fn metadata_comes_out_as_it_went_in() {
     assert_eq!(failures(check_metadata), listed("metadata.txt"));
+}
+
+#[test]
+fn hard_values_are_read_back() {
+    assert_eq!(failures(check_values), [""; 0]);
+}
+
+#[test]
+fn emitted_documents_are_read_back() {
+    assert_eq!(failures(check_emission), [""; 0]);
 }

@@ -11,114 +11,17 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::comments::{Chain, Comments, Remarks};
+use super::comments::{Chain, Remarks};
+use super::raw::{Document, Raw, Shape, Stream, Tag};
 use super::scan::{MAX_DEPTH, Scanner, TOO_DEEP};
 use super::token::{Token, TokenKind};
 use crate::format::SyntaxError;
-use crate::secret::SecretBytes;
 use crate::span::Span;
 use crate::tree::{Style, TextRef};
 
-/// What a node is before aliases are followed and types resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// A map.
-    Map,
-    /// A list.
-    List,
-    /// A scalar with its text.
-    Scalar(TextRef),
-    /// An alias of the node with this number.
-    Alias(u32),
-}
-
-/// The tag of a node, as far as it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) enum Tag {
-    /// None, or `!`.
-    #[default]
-    None,
-    /// `!!str`
-    Text,
-    /// `!!int`
-    Integer,
-    /// `!!float`
-    Float,
-    /// `!!bool`
-    Boolean,
-    /// `!!null`
-    Null,
-    /// `!!timestamp`
-    Time,
-    /// `!!binary`
-    Binary,
-    /// `!!merge`
-    Merge,
-    /// Any other: the value is what it looks like to the application, which is text.
-    Other,
-}
-
-/// A node as it stands in the text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Raw {
-    /// What it is.
-    pub(super) shape: Shape,
-    /// The number of the node after its last descendant; zero as long as it is open.
-    pub(super) end: u32,
-    /// How it is spelled.
-    pub(super) style: Style,
-    /// Its tag.
-    pub(super) tag: Tag,
-    /// Its bytes, without tag and anchor.
-    pub(super) span: Span,
-    /// The bytes of tag and anchor.
-    pub(super) properties: Option<Span>,
-    /// Whether it stands in a flow collection.
-    pub(super) flow: bool,
-    /// The column of the block collection that it stands in.
-    pub(super) indent: u32,
-    /// Its comments.
-    pub(super) remarks: Remarks,
-}
-
-/// A document.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Document {
-    /// The number of its root node.
-    pub(super) root: u32,
-    /// Its bytes between the markers.
-    pub(super) span: Span,
-    /// The comments above everything.
-    pub(super) head: Chain,
-    /// The comments below everything.
-    pub(super) foot: Chain,
-}
-
-/// All that a text has.
-pub(super) struct Stream {
-    /// The nodes of all documents.
-    pub(super) nodes: Vec<Raw>,
-    /// The documents.
-    pub(super) documents: Vec<Document>,
-    /// The comments.
-    pub(super) comments: Comments,
-    /// What [`TextRef::Pool`] refers to.
-    pub(super) decoded: SecretBytes,
-}
-
-impl Stream {
-    /// Returns the bytes of `text`.
-    pub(super) fn text<'t>(&'t self, source: &'t [u8], text: TextRef) -> &'t [u8] {
-        match text {
-            TextRef::Source(span) => &source[span.range()],
-            TextRef::Pool(span) => &self.decoded[span.range()],
-        }
-    }
-}
-
 /// What an open collection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     BlockMap,
     BlockList,
     /// A list under a key whose `-` are in the key's column.
@@ -131,7 +34,7 @@ enum Kind {
 
 /// What an open collection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaits {
+pub(super) enum Awaits {
     /// Its first member.
     First,
     /// Another member or its end.
@@ -144,18 +47,18 @@ enum Awaits {
 
 /// A collection that is open.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
-    kind: Kind,
-    awaits: Awaits,
+pub(super) struct Frame {
+    pub(super) kind: Kind,
+    pub(super) awaits: Awaits,
     /// The collection.
-    node: u32,
+    pub(super) node: u32,
     /// The column of the innermost block collection.
-    column: u32,
+    pub(super) column: u32,
     /// The last key, and the one before.
-    key: Option<u32>,
-    key_before: Option<u32>,
+    pub(super) key: Option<u32>,
+    pub(super) key_before: Option<u32>,
     /// The last value, until its comments are settled.
-    value: Option<u32>,
+    pub(super) value: Option<u32>,
 }
 
 impl Frame {
@@ -166,7 +69,7 @@ impl Frame {
 
 /// Tag and anchor of the node that comes.
 #[derive(Clone, Copy, Default)]
-struct Properties {
+pub(super) struct Properties {
     tag: Option<Tag>,
     anchor: Option<Span>,
     span: Option<Span>,
@@ -179,7 +82,7 @@ pub(super) fn parse(source: &[u8], start: usize) -> Result<Stream, SyntaxError> 
         nodes: Vec::new(),
         frames: Vec::new(),
         anchors: HashMap::new(),
-        handles: Vec::new(),
+        handles: HashMap::new(),
         content_end: start as u32,
     };
     parser.peek()?;
@@ -196,35 +99,36 @@ pub(super) fn parse(source: &[u8], start: usize) -> Result<Stream, SyntaxError> 
     })
 }
 
-struct Parser<'s> {
-    scanner: Scanner<'s>,
-    nodes: Vec<Raw>,
-    frames: Vec<Frame>,
+/// Turns tokens into nodes.
+pub(super) struct Parser<'s> {
+    pub(super) scanner: Scanner<'s>,
+    pub(super) nodes: Vec<Raw>,
+    pub(super) frames: Vec<Frame>,
     /// The last node with each anchor, also of the documents before.
     anchors: HashMap<&'s [u8], u32>,
     /// The tag handles of the document with what they stand for.
-    handles: Vec<(Span, TextRef)>,
+    handles: HashMap<&'s [u8], TextRef>,
     /// The end of the last token that has bytes.
-    content_end: u32,
+    pub(super) content_end: u32,
 }
 
 impl<'s> Parser<'s> {
-    fn peek(&mut self) -> Result<Token, SyntaxError> {
+    pub(super) fn peek(&mut self) -> Result<Token, SyntaxError> {
         self.scanner.peek()
     }
 
     /// Steps over `token`, which was peeked.
-    fn skip(&mut self, token: &Token) {
+    pub(super) fn skip(&mut self, token: &Token) {
         self.content_end = token.span.end;
         self.scanner.skip();
     }
 
     /// Steps over a token that was implied.
-    fn skip_virtual(&mut self) {
+    pub(super) fn skip_virtual(&mut self) {
         self.scanner.skip();
     }
 
-    fn error(&self, token: &Token, message: &'static str) -> SyntaxError {
+    pub(super) fn error(&self, token: &Token, message: &'static str) -> SyntaxError {
         self.scanner.error_at(token.span.start as usize, message)
     }
 
@@ -294,17 +198,10 @@ impl<'s> Parser<'s> {
                     return Err(self.error(&token, "the only version that SOPS reads is 1.1"));
                 }
                 TokenKind::TagDirective { handle, prefix } => {
-                    let source = self.source();
-                    let known = |known: &(Span, TextRef)| {
-                        source[known.0.range()] == source[handle.range()]
-                    };
-                    if self.handles.iter().any(known) {
+                    let handle = &self.source()[handle.range()];
+                    if self.handles.insert(handle, prefix).is_some() {
                         return Err(self.error(&token, "a second directive for this tag handle"));
                     }
-                    if self.handles.len() >= MAX_DEPTH {
-                        return Err(self.error(&token, "too many `%TAG` directives"));
-                    }
-                    self.handles.push((handle, prefix));
                 }
                 TokenKind::DocumentStart => {
                     self.skip(&token);
@@ -341,7 +238,7 @@ impl<'s> Parser<'s> {
 
     /// Parses a node, or the beginning of a collection: `block` ones are allowed or not, and so is
     /// a list whose dashes are in the column of the key.
-    fn node(&mut self, block: bool, dashes: bool) -> Result<u32, SyntaxError> {
+    pub(super) fn node(&mut self, block: bool, dashes: bool) -> Result<u32, SyntaxError> {
         let mut token = self.peek()?;
         let place = token.span.start;
         if token.kind == TokenKind::Alias {
@@ -366,12 +263,9 @@ impl<'s> Parser<'s> {
         let properties = self.properties()?;
         token = self.peek()?;
         match token.kind {
-            TokenKind::BlockEntry if dashes => self.open(
-                Kind::DashList,
-                &token,
-                properties,
-                Remarks::default(),
-            ),
+            TokenKind::BlockEntry if dashes => {
+                self.open(Kind::DashList, &token, properties, Remarks::default())
+            }
             TokenKind::Scalar { text, style } => {
                 let remarks = self.scanner.comments.take();
                 self.skip(&token);
@@ -431,13 +325,9 @@ impl<'s> Parser<'s> {
     /// Returns which tag it is; `None` if its handle is not declared.
     fn tag(&self, handle: Span, suffix: TextRef) -> Option<Tag> {
         let handle = &self.source()[handle.range()];
-        let declared = self
-            .handles
-            .iter()
-            .find(|(declared, _)| &self.source()[declared.range()] == handle);
-        let prefix: Cow<'_, [u8]> = match (handle, declared) {
+        let prefix: Cow<'_, [u8]> = match (handle, self.handles.get(handle)) {
             (b"", _) => Cow::Borrowed(b""),
-            (_, Some(&(_, prefix))) => Cow::Borrowed(self.text(prefix)),
+            (_, Some(&prefix)) => Cow::Borrowed(self.text(prefix)),
             (b"!", _) => Cow::Borrowed(b"!"),
             (b"!!", _) => Cow::Borrowed(STANDARD),
             _ => return None,
@@ -448,7 +338,7 @@ impl<'s> Parser<'s> {
             Some(short) => short,
             None => match name.strip_prefix(b"!!") {
                 Some(short) => short,
-                None if name == b"!" => return Some(Tag::None),
+                None if name.is_empty() || name == b"!" => return Some(Tag::None),
                 None => return Some(Tag::Other),
             },
         };
@@ -515,7 +405,7 @@ impl<'s> Parser<'s> {
     }
 
     /// Adds a null that is not spelled: at `place`, or behind its properties.
-    fn implied(&mut self, place: u32, properties: Properties) -> u32 {
+    pub(super) fn implied(&mut self, place: u32, properties: Properties) -> u32 {
         let at = match properties.span {
             Some(span) => span.end,
             None => place,
@@ -526,7 +416,7 @@ impl<'s> Parser<'s> {
     }
 
     /// Opens the collection that starts with `token`, and steps over that.
-    fn open(
+    pub(super) fn open(
         &mut self,
         kind: Kind,
         token: &Token,
@@ -568,7 +458,7 @@ impl<'s> Parser<'s> {
     }
 
     /// Closes the innermost collection; `remarks` are what stands at its end.
-    fn close(&mut self, remarks: Remarks) {
+    pub(super) fn close(&mut self, remarks: Remarks) {
         let Some(frame) = self.frames.pop() else {
             return;
         };
@@ -588,286 +478,10 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn set(&mut self, awaits: Awaits) {
+    pub(super) fn set(&mut self, awaits: Awaits) {
         if let Some(frame) = self.frames.last_mut() {
             frame.awaits = awaits;
         }
-    }
-
-    /// Parses the key of the innermost map.
-    fn key_node(&mut self, block: bool) -> Result<(), SyntaxError> {
-        let token = self.peek()?;
-        let depth = self.frames.len();
-        let id = self.node(block, block)?;
-        let target = match self.nodes[id as usize].shape {
-            Shape::Alias(target) => self.nodes[target as usize].shape,
-            shape => shape,
-        };
-        if self.frames.len() > depth || !matches!(target, Shape::Scalar(_)) {
-            return Err(self.error(&token, "a key cannot be a map or a list"));
-        }
-        self.set_key(id);
-        Ok(())
-    }
-
-    fn implied_key(&mut self, place: u32) {
-        let id = self.implied(place, Properties::default());
-        self.set_key(id);
-    }
-
-    fn set_key(&mut self, id: u32) {
-        let Some(frame) = self.frames.last_mut() else {
-            return;
-        };
-        frame.key_before = frame.key.replace(id);
-        // What is below the entry before was still pending if a collection ended there.
-        if frame.kind == Kind::BlockMap
-            && let Some(before) = frame.key_before
-        {
-            let foot = std::mem::take(&mut self.nodes[id as usize].remarks.foot);
-            if !foot.is_empty() {
-                self.nodes[before as usize].remarks.foot = foot;
-            }
-        }
-    }
-
-    /// Parses the value of the innermost map's key.
-    fn value_node(&mut self, block: bool) -> Result<(), SyntaxError> {
-        let depth = self.frames.len();
-        let id = self.node(block, block)?;
-        self.frames[depth - 1].value = Some(id);
-        Ok(())
-    }
-
-    fn implied_value(&mut self, place: u32) {
-        let id = self.implied(place, Properties::default());
-        if let Some(frame) = self.frames.last_mut() {
-            frame.value = Some(id);
-        }
-    }
-
-    /// Makes the remark below the value that was parsed last one below its entry.
-    fn settle_value(&mut self) {
-        let Some(frame) = self.frames.last_mut() else {
-            return;
-        };
-        if let (Some(key), Some(value)) = (frame.key, frame.value.take())
-            && self.nodes[key as usize].remarks.foot.is_empty()
-        {
-            let foot = std::mem::take(&mut self.nodes[value as usize].remarks.foot);
-            self.nodes[key as usize].remarks.foot = foot;
-        }
-    }
-
-    fn block_key(&mut self) -> Result<(), SyntaxError> {
-        self.settle_value();
-        let token = self.peek()?;
-        match token.kind {
-            TokenKind::Key => {
-                self.set(Awaits::Value);
-                self.skip(&token);
-                let next = self.peek()?;
-                if ends_block_value(next.kind) {
-                    self.implied_key(token.span.end);
-                    return Ok(());
-                }
-                self.key_node(true)
-            }
-            TokenKind::BlockEnd => {
-                let remarks = self.scanner.comments.take();
-                self.skip_virtual();
-                self.close(remarks);
-                Ok(())
-            }
-            // `: value` has no key.
-            _ => Err(self.error(&token, "there is a key expected here, at the column of the others")),
-        }
-    }
-
-    fn block_value(&mut self) -> Result<(), SyntaxError> {
-        self.set(Awaits::Next);
-        let token = self.peek()?;
-        if token.kind != TokenKind::Value {
-            self.implied_value(self.content_end);
-            return Ok(());
-        }
-        self.skip(&token);
-        let next = self.peek()?;
-        if ends_block_value(next.kind) {
-            self.implied_value(token.span.end);
-            return Ok(());
-        }
-        self.value_node(true)
-    }
-
-    /// Steps over a `-`. Comments above it are set aside if a collection begins behind it.
-    fn dash(&mut self, token: &Token) -> Result<Token, SyntaxError> {
-        let above = self.scanner.comments.pending_head();
-        self.skip(token);
-        let next = self.peek()?;
-        if matches!(
-            next.kind,
-            TokenKind::BlockListStart | TokenKind::BlockMapStart
-        ) {
-            self.scanner.comments.set_stem(above);
-        }
-        Ok(next)
-    }
-
-    fn block_member(&mut self) -> Result<(), SyntaxError> {
-        let token = self.peek()?;
-        match token.kind {
-            TokenKind::BlockEntry => {
-                let next = self.dash(&token)?;
-                if matches!(next.kind, TokenKind::BlockEntry | TokenKind::BlockEnd) {
-                    self.implied(token.span.end, Properties::default());
-                } else {
-                    self.node(true, false)?;
-                }
-                Ok(())
-            }
-            TokenKind::BlockEnd => {
-                self.skip_virtual();
-                self.close(Remarks::default());
-                Ok(())
-            }
-            _ => Err(self.error(&token, "there is a `-` expected here, at the column of the others")),
-        }
-    }
-
-    fn dash_member(&mut self) -> Result<(), SyntaxError> {
-        let token = self.peek()?;
-        if token.kind != TokenKind::BlockEntry {
-            self.close(Remarks::default());
-            return Ok(());
-        }
-        let next = self.dash(&token)?;
-        if next.kind == TokenKind::BlockEntry || ends_block_value(next.kind) {
-            self.implied(token.span.end, Properties::default());
-        } else {
-            self.node(true, false)?;
-        }
-        Ok(())
-    }
-
-    /// Steps over the `,` that must stand between two members of a flow collection, which ends
-    /// with `end`.
-    fn comma(&mut self, end: TokenKind, message: &'static str) -> Result<Token, SyntaxError> {
-        let token = self.peek()?;
-        let first = self
-            .frames
-            .last()
-            .is_some_and(|frame| frame.awaits == Awaits::First);
-        if first || token.kind == end {
-            return Ok(token);
-        }
-        if token.kind != TokenKind::FlowEntry {
-            return Err(self.error(&token, message));
-        }
-        self.skip(&token);
-        self.peek()
-    }
-
-    fn flow_member(&mut self) -> Result<(), SyntaxError> {
-        let message = "there is a `,` or a `]` expected here";
-        let token = self.comma(TokenKind::FlowListEnd, message)?;
-        self.set(Awaits::Next);
-        match token.kind {
-            TokenKind::FlowListEnd => self.flow_end(&token),
-            TokenKind::Key => {
-                self.open(Kind::Pair, &token, Properties::default(), Remarks::default())?;
-            }
-            _ => {
-                self.node(false, false)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn flow_end(&mut self, token: &Token) {
-        let remarks = self.scanner.comments.take();
-        self.skip(token);
-        self.close(remarks);
-    }
-
-    fn flow_key(&mut self) -> Result<(), SyntaxError> {
-        self.settle_value();
-        let message = "there is a `,` or a `}` expected here";
-        let token = self.comma(TokenKind::FlowMapEnd, message)?;
-        match token.kind {
-            TokenKind::FlowMapEnd => {
-                self.flow_end(&token);
-                Ok(())
-            }
-            TokenKind::Key => {
-                self.set(Awaits::Value);
-                self.skip(&token);
-                let next = self.peek()?;
-                if matches!(
-                    next.kind,
-                    TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowMapEnd
-                ) {
-                    self.implied_key(next.span.start);
-                    return Ok(());
-                }
-                self.key_node(false)
-            }
-            _ => {
-                self.set(Awaits::NoValue);
-                self.key_node(false)
-            }
-        }
-    }
-
-    fn flow_value(&mut self) -> Result<(), SyntaxError> {
-        let token = self.peek()?;
-        let expected = self
-            .frames
-            .last()
-            .is_some_and(|frame| frame.awaits == Awaits::Value);
-        self.set(Awaits::Next);
-        if !expected || token.kind != TokenKind::Value {
-            self.implied_value(self.content_end);
-            return Ok(());
-        }
-        self.skip(&token);
-        let next = self.peek()?;
-        if matches!(next.kind, TokenKind::FlowEntry | TokenKind::FlowMapEnd) {
-            self.implied_value(token.span.end);
-            return Ok(());
-        }
-        self.value_node(false)
-    }
-
-    fn pair_key(&mut self) -> Result<(), SyntaxError> {
-        self.set(Awaits::Value);
-        let token = self.peek()?;
-        if matches!(
-            token.kind,
-            TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowListEnd
-        ) {
-            // libyaml loses the token here, so that `[? : x]` is an error to SOPS.
-            self.skip(&token);
-            self.implied_key(token.span.end);
-            return Ok(());
-        }
-        self.key_node(false)
-    }
-
-    fn pair_value(&mut self) -> Result<(), SyntaxError> {
-        self.set(Awaits::Next);
-        let token = self.peek()?;
-        if token.kind != TokenKind::Value {
-            self.implied_value(self.content_end);
-            return Ok(());
-        }
-        self.skip(&token);
-        let next = self.peek()?;
-        if matches!(next.kind, TokenKind::FlowEntry | TokenKind::FlowListEnd) {
-            self.implied_value(token.span.end);
-            return Ok(());
-        }
-        self.value_node(false)
     }
 }
 
@@ -879,13 +493,5 @@ fn starts_document(kind: TokenKind) -> bool {
     matches!(
         kind,
         TokenKind::VersionDirective(..) | TokenKind::TagDirective { .. } | TokenKind::DocumentStart
-    )
-}
-
-/// Returns whether a key or value in a block map ends in front of this token.
-fn ends_block_value(kind: TokenKind) -> bool {
-    matches!(
-        kind,
-        TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
     )
 }

@@ -19,9 +19,9 @@ const SIGHT: usize = 512;
 struct Piece {
     chain: Chain,
     offset: u32,
-    line: i64,
+    line: u32,
     /// The column, counted from 1 here.
-    column: i64,
+    column: u32,
 }
 
 impl Scanner<'_> {
@@ -30,13 +30,14 @@ impl Scanner<'_> {
         self.gap.clear();
         self.gap_end = gap.offset;
         loop {
-            while self.cursor.byte(0) == b' ' || (self.cursor.byte(0) == b'\t' && self.allows_tabs())
+            while self.cursor.byte(0) == b' '
+                || (self.cursor.byte(0) == b'\t' && self.allows_tabs())
             {
                 self.cursor.skip();
             }
             self.promote_list_comment();
             if self.cursor.byte(0) == b'#' {
-                self.comment_lines();
+                self.comment_lines(gap);
             }
             if !self.cursor.is_break(0) {
                 return Ok(());
@@ -78,7 +79,7 @@ impl Scanner<'_> {
 
     /// Reads comment lines up to the next token, or to where no more comments are in sight, and
     /// divides them between what is above and what is below.
-    fn comment_lines(&mut self) {
+    fn comment_lines(&mut self, gap: Mark) {
         // What the first lines may be a remark below: the last token, or the member that a `,`
         // ends.
         let mut above = self.token_from_end(0);
@@ -91,18 +92,22 @@ impl Scanner<'_> {
         let behind_value = above.is_some_and(|token| token.kind == TokenKind::Value);
         let mut owner = above.map_or(0, |token| token.span.start);
         let flow = self.flow() > 0;
-        let margin = self.indent().max(0);
-        // The line where a remark about what stands above must start.
-        let breaks = i64::from(self.cursor.breaks());
-        let mut foot_line = i64::from(self.cursor.line()) - breaks + 1;
+        let margin = u32::try_from(self.indent()).unwrap_or(0);
+        // The line where a remark about what stands above must start. There is none about a token
+        // on the first line.
+        let breaks = self.cursor.breaks();
+        let mut foot_line = (self.cursor.line() + 1).checked_sub(breaks);
         if breaks == 0 && self.cursor.column() > 1 {
-            foot_line += 1;
+            foot_line = foot_line.map(|line| line + 1);
+        }
+        if gap.line == 0 {
+            foot_line = None;
         }
 
         let source = self.cursor.source();
         let mut piece = Piece::default();
-        let mut line = i64::from(self.cursor.line());
-        let mut column = i64::from(self.cursor.column());
+        let mut line = self.cursor.line();
+        let mut column = self.cursor.column();
         let mut no_blank_yet = breaks <= 1;
         let mut behind_blank = false;
         let mut ahead = 0;
@@ -116,9 +121,9 @@ impl Scanner<'_> {
             }
             let closes = flow && matches!(byte, b']' | b'}');
             let breaks_line = break_length(source, at) > 0;
-            let dedented = piece.column - 1 < margin;
+            let dedented = piece.column <= margin;
             if closes || breaks_line || at >= source.len() {
-                let below = piece.line == foot_line && !behind_value || dedented;
+                let below = Some(piece.line) == foot_line && !behind_value || dedented;
                 if closes || (!behind_blank && no_blank_yet && below) {
                     if !piece.chain.is_empty() {
                         // Further left than what is above, it is about nothing there.
@@ -139,7 +144,7 @@ impl Scanner<'_> {
                 ahead += 1;
                 continue;
             }
-            let moved = column - 1 < margin && column != piece.column;
+            let moved = column <= margin && column != piece.column;
             if moved && !piece.chain.is_empty() {
                 self.finish(&mut piece, Place::Foot, owner, at);
                 owner = at as u32;
@@ -162,7 +167,7 @@ impl Scanner<'_> {
             // The line break is not looked at, except for the LF of a CR LF.
             ahead = 1;
             column = 0;
-            line = i64::from(self.cursor.line());
+            line = self.cursor.line();
         }
         if !piece.chain.is_empty() {
             let offset = piece.offset;
@@ -173,13 +178,13 @@ impl Scanner<'_> {
 
     /// Queues what `piece` has, which was looked at up to `end`.
     fn finish(&mut self, piece: &mut Piece, place: Place, owner: u32, end: usize) {
-        self.gap.push((piece.column as u32, piece.offset));
+        self.gap.push((piece.column, piece.offset));
         self.gap_end = end as u32;
         self.comments.wait(Waiting {
             chain: std::mem::take(&mut piece.chain),
             place,
             owner,
-            line: piece.line as u32,
+            line: piece.line,
         });
     }
 }
