@@ -6,13 +6,41 @@ use crate::format::{
     SyntaxError,
 };
 use crate::secret::SecretBytes;
+use crate::span::MAX_SOURCE;
 use crate::tree::Tree;
 
-mod emit;
+mod build;
+mod check;
+mod comments;
+mod cursor;
+mod members;
+mod parse;
+mod raw;
 mod resolve;
+mod scan;
+mod scan_comment;
+mod scan_scalar;
+mod scan_tag;
+#[cfg(test)]
+mod tests;
+mod token;
+
+// The writer.
+mod block;
+mod block_scalar;
+mod emit;
+#[cfg(test)]
+mod laws;
+mod properties;
+mod splice;
 mod style;
 #[cfg(test)]
 mod testing;
+mod text;
+
+/// The longest text. Escapes make a text half as long again at most, and base64 is decoded beside
+/// that: all of it fits into a tree's pool.
+const MAX_TEXT: usize = MAX_SOURCE / 3;
 
 /// Yaml.
 #[derive(Debug)]
@@ -25,28 +53,45 @@ impl FileFormat for Yaml {
     fn endings(&self) -> &'static [&'static str] {
         &[".yaml", ".yml"]
     }
-    fn sniff(&self, _text: &[u8]) -> bool {
-        false
+    fn sniff(&self, text: &[u8]) -> bool {
+        block::sniff(text)
     }
-    fn parse(&self, _source: SecretBytes) -> Result<Tree, SyntaxError> {
-        todo!()
+    fn parse(&self, source: SecretBytes) -> Result<Tree, SyntaxError> {
+        if source.len() > MAX_TEXT {
+            return Err(SyntaxError {
+                message: "a YAML text can be 1.3 GiB long at most".into(),
+                position: None,
+            });
+        }
+        let start = cursor::check(&source)?;
+        let stream = parse::parse(&source, start)?;
+        // SOPS, too, tells a file of comments, which it refuses, from an empty one.
+        if stream.documents.is_empty() && !source.is_empty() {
+            let message = "the file holds no document, only blanks and comments";
+            return Err(SyntaxError::at(&source, source.len(), message));
+        }
+        check::check(&source, &stream)?;
+        build::build(source, &stream)
     }
-    fn splice(&self, _tree: &Tree, _changes: &[Change]) -> Result<Edits, EmitError> {
-        todo!()
+    fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
+        splice::splice(tree, changes)
     }
     fn metadata_layout(&self) -> MetadataLayout {
         MetadataLayout::Nested
     }
-    fn detach(&self, _tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata> {
-        todo!()
+    fn detach(&self, tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata> {
+        block::detach(tree)
     }
-    fn attach(&self, _tree: &Tree, _block: &Block<'_>) -> Result<Edits, EmitError> {
-        todo!()
+    fn attach(&self, tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError> {
+        block::attach(tree, block)
     }
     fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
         emit::emit(tree, layout)
     }
+    fn layout_of(&self, tree: &Tree, asked: &Layout) -> Layout {
+        block::layout_of(tree, asked)
+    }
     fn template(&self) -> &'static str {
-        ""
+        block::TEMPLATE
     }
 }

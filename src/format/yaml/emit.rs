@@ -469,12 +469,7 @@ pub(super) fn write_flow_key(
 }
 
 /// Appends a scalar in a flow collection.
-pub(super) fn write_flow_scalar(
-    out: &mut SecretBytes,
-    tree: &Tree,
-    id: NodeId,
-    quotes: FlowQuotes,
-) {
+fn write_flow_scalar(out: &mut SecretBytes, tree: &Tree, id: NodeId, quotes: FlowQuotes) {
     if let Some(Value::Text(bytes)) = tree.value(id)
         && let Ok(text) = std::str::from_utf8(bytes)
     {
@@ -484,7 +479,7 @@ pub(super) fn write_flow_scalar(
     }
 }
 
-fn write_flow_text(out: &mut SecretBytes, text: &str, quotes: FlowQuotes) {
+pub(super) fn write_flow_text(out: &mut SecretBytes, text: &str, quotes: FlowQuotes) {
     let shape = Shape::of(text);
     let plain = quotes == FlowQuotes::Needed
         && shape.reads_plain_in_flow()

@@ -11,6 +11,10 @@ use crate::tree::Style;
 
 /// What a text has in it, as far as its spelling depends on that.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an observation of its own"
+)]
 pub(super) struct Shape {
     /// No characters at all.
     empty: bool,
@@ -75,7 +79,7 @@ impl Shape {
                 // The two-byte and three-byte characters that are not printable.
                 0xC2 => shape.hidden |= bytes.get(at + 1).is_some_and(|&next| next < 0xA0),
                 0xE2 => {
-                    shape.hidden |= matches!(bytes.get(at + 1..), Some([0x80, 0xA8 | 0xA9, ..]))
+                    shape.hidden |= matches!(bytes.get(at + 1..), Some([0x80, 0xA8 | 0xA9, ..]));
                 }
                 0xEF => {
                     shape.hidden |= matches!(

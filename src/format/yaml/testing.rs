@@ -2,10 +2,89 @@
 
 use serde_json::Value as Json;
 
+use super::Yaml;
 use super::resolve::{Resolved, resolve_plain};
+use crate::format::{Change, FileFormat as _};
 use crate::number::{canonical_float, rfc3339};
 use crate::secret::SecretBytes;
-use crate::tree::{Key, KeyType, NodeKind, Site, Step, Tree, TreeBuilder};
+use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, Step, Tree, TreeBuilder};
+
+/// Parses a text that is YAML.
+pub(super) fn parse(source: &str) -> Tree {
+    match Yaml.parse(SecretBytes::from(source)) {
+        Ok(tree) => tree,
+        Err(error) => panic!("{source:?}: {error:?}"),
+    }
+}
+
+/// Returns bytes as text.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Gives each leaf the value that `replacement` returns for it; returns the changes.
+pub(super) fn change_all(
+    tree: &mut Tree,
+    replacement: impl Fn(&mut Tree, NodeId) -> Option<NodeKind>,
+) -> Vec<Change> {
+    let leaves: Vec<NodeId> = tree
+        .walk(None)
+        .filter_map(|step| match step {
+            Step::Leaf(id) => Some(id),
+            _ => None,
+        })
+        .collect();
+    let mut changes = Vec::new();
+    for id in leaves {
+        if let Some(kind) = replacement(tree, id) {
+            tree.set(id, kind);
+            changes.push(Change { id, verbatim: None });
+        }
+    }
+    changes
+}
+
+/// Returns the documents of the test data of the reader, by name.
+pub(super) fn documents() -> Vec<(String, Vec<u8>)> {
+    use base64::Engine as _;
+    let folder = format!("{}/testdata/yaml/oracle", env!("CARGO_MANIFEST_DIR"));
+    let mut documents = Vec::new();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    paths.sort();
+    for path in paths {
+        let file = path.file_stem().unwrap().to_str().unwrap();
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            // The trees, some of which are too deep to read, are of no interest here.
+            let row: Json = match line.split_once(", \"tree\": ") {
+                Some((head, _)) => serde_json::from_str(&format!("{head}}}")).unwrap(),
+                None => serde_json::from_str(line).unwrap(),
+            };
+            let text = match &row["yaml"] {
+                Json::String(text) => text.clone().into_bytes(),
+                _ => base64::engine::general_purpose::STANDARD
+                    .decode(row["yaml_base64"].as_str().unwrap())
+                    .unwrap(),
+            };
+            documents.push((format!("{file}/{}", row["name"].as_str().unwrap()), text));
+        }
+    }
+    documents
+}
+
+/// Returns the names in a list of exceptions: the first word of each line.
+pub(super) fn listed(name: &str) -> Vec<String> {
+    let path = format!("{}/testdata/yaml_emit/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
 
 /// Returns the rows of a file in `testdata/yaml_emit`, one JSON object a line.
 pub(super) fn rows(name: &str) -> Vec<Json> {
@@ -84,7 +163,8 @@ fn add(builder: &mut TreeBuilder, key: Option<Key>, value: &Json) {
     builder.leaf(key, leaf, None, site);
 }
 
-/// Returns the nodes of a tree, one a line, for comparison.
+/// Returns the nodes of a tree, one a line, for comparison; without the comments of copies made
+/// for aliases, which are not in the text.
 pub(super) fn describe(tree: &Tree) -> String {
     let mut out = String::new();
     let mut depth = 0;
@@ -93,6 +173,9 @@ pub(super) fn describe(tree: &Tree) -> String {
             depth -= 1;
             continue;
         };
+        if tree.node(id).kind.is_comment() && tree.node(id).span.is_none() {
+            continue;
+        }
         out.push_str(&"  ".repeat(depth));
         if let Some(key) = tree.key(id) {
             out.push_str(&format!("{}: ", key.escape_ascii()));

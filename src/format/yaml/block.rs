@@ -1,0 +1,476 @@
+//! The metadata block of an encrypted text: the root entry `sops`, in every document of a stream.
+//!
+//! Whole lines are cut out and put in, so that the rest of the text is not touched. In a flow root
+//! (`{...}`, JSON above all) it is the entry with its comma.
+
+use super::Yaml;
+use super::block_scalar::BlockScalar;
+use super::emit::{FlowQuotes, emit, write_flow, write_flow_key};
+use super::style::write_spaces;
+use super::text::{found_indent, indent_step, line_break, line_end, line_start, newline_of};
+use crate::edits::Edits;
+use crate::format::{Block, Detached, DuplicateMetadata, EmitError, FileFormat as _, Layout};
+use crate::secret::SecretBytes;
+use crate::span::Span;
+use crate::tree::{KeyType, NodeId, Style, Tree};
+
+/// The key of the metadata.
+const KEY: &[u8] = b"sops";
+
+/// What a new file starts with.
+pub(super) const TEMPLATE: &str = "\
+# All values of this file are encrypted, and comments like this one too;
+# keys are not. Replace what is here by your own.
+database:
+    user: app
+    password: change me
+ports:
+    - 5432
+";
+
+/// Cuts the metadata out of every document; the block is that of the first.
+pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata> {
+    let source = tree.source();
+    let mut edits = Edits::new();
+    let mut first: Option<(SecretBytes, Option<usize>)> = None;
+    for (number, root) in tree.documents().enumerate() {
+        let Some((position, id)) = find(tree, root)? else {
+            if number == 0 {
+                return Ok(None);
+            }
+            continue;
+        };
+        let entries = entries(tree, root).count();
+        let (text, removed) = if tree.node(root).site.style == Style::Flow {
+            let entry = flow_entry(tree, id);
+            let mut text = SecretBytes::from("{");
+            text.extend_from_slice(&source[entry.range()]);
+            text.extend_from_slice(b"}\n");
+            (text, flow_removal(source, entry))
+        } else {
+            let lines = entry_lines(tree, root, id);
+            let mut text = SecretBytes::from(&source[lines.range()]);
+            if !text.ends_with(b"\n") {
+                text.extend_from_slice(newline_of(source));
+            }
+            (text, lines)
+        };
+        let begun = tree.node(root).span.map_or(0, |span| span.start as usize);
+        if number == 0
+            && entries == 1
+            && tree.node(root).site.style != Style::Flow
+            && memchr::memmem::find(&source[..begun], b"---").is_none()
+        {
+            // Without any entry and without a marker there would be no document.
+            let mut empty = SecretBytes::from("{}");
+            empty.extend_from_slice(newline_of(source));
+            edits.replace(removed, &empty);
+        } else {
+            edits.remove(removed);
+        }
+        if first.is_none() {
+            first = Some((text, Some(position).filter(|_| position + 1 < entries)));
+        }
+    }
+    Ok(first.map(|(block, position)| Detached {
+        edits,
+        block,
+        position,
+    }))
+}
+
+/// Returns the number of the metadata among the entries of a document, and its node.
+fn find(tree: &Tree, root: NodeId) -> Result<Option<(usize, NodeId)>, DuplicateMetadata> {
+    let mut found = entries(tree, root).enumerate().filter(|&(_, id)| {
+        tree.key(id) == Some(KEY)
+            && tree
+                .node(id)
+                .key
+                .is_some_and(|key| key.kind == KeyType::Text)
+    });
+    match (found.next(), found.next()) {
+        (_, Some(_)) => Err(DuplicateMetadata),
+        (first, None) => Ok(first),
+    }
+}
+
+fn entries(tree: &Tree, root: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+    tree.children(root)
+        .filter(|&id| !tree.node(id).kind.is_comment())
+}
+
+/// Returns the lines of a root entry: those of its key and value, and the comments below that
+/// stand farther right than the key.
+fn entry_lines(tree: &Tree, root: NodeId, id: NodeId) -> Span {
+    let source = tree.source();
+    let extent = tree.node(root).span.unwrap_or(Span::new(0, source.len()));
+    let key = tree.node(id).key.and_then(|key| key.span);
+    let key_start = key.map_or(extent.start, |span| span.start) as usize;
+    let start = line_start(source, key_start).max(extent.start as usize);
+    let last = value_end(tree, id);
+    let mut end = if last > start && matches!(source[last - 1], b'\n' | b'\r') {
+        last
+    } else {
+        let end = line_end(source, last);
+        end + line_break(source, end)
+    };
+    let column = tree.node(id).site.indent as usize;
+    let mut at = end;
+    while at < extent.end as usize {
+        let line_end = line_end(source, at);
+        let line = &source[at..line_end];
+        at = line_end + line_break(source, line_end);
+        let text = line.trim_ascii_start();
+        if text.starts_with(b"#") && line.len() - text.len() > column {
+            end = at;
+        } else if !text.is_empty() {
+            break;
+        }
+    }
+    Span::new(start, end)
+}
+
+/// Returns the offset after the last byte of a value, which may have many parts; the blank lines
+/// behind a block scalar are not counted.
+fn value_end(tree: &Tree, id: NodeId) -> usize {
+    let mut end = 0;
+    for node in &tree.nodes()[id.index()..tree.node(id).end()] {
+        if node.kind.is_comment() {
+            continue;
+        }
+        let key = node.key.and_then(|key| key.span);
+        for span in [key, node.site.properties].into_iter().flatten() {
+            end = end.max(span.end as usize);
+        }
+        let Some(span) = node.span else {
+            continue;
+        };
+        let here = match node.site.style {
+            Style::Block if node.kind.is_container() => continue,
+            Style::Literal | Style::Folded => {
+                let scalar = BlockScalar::read(tree.source(), span);
+                if scalar.content.is_empty() {
+                    scalar.header.end
+                } else {
+                    scalar.content.end
+                }
+            }
+            _ => span.end,
+        };
+        end = end.max(here as usize);
+    }
+    end
+}
+
+/// Returns the place of an entry of a flow map, without commas.
+fn flow_entry(tree: &Tree, id: NodeId) -> Span {
+    let node = tree.node(id);
+    let end = value_end(tree, id);
+    let start = node
+        .key
+        .and_then(|key| key.span)
+        .map_or(end, |span| span.start as usize);
+    let before = tree.source()[..start].trim_ascii_end();
+    let start = if before.ends_with(b"?") {
+        before.len() - 1
+    } else {
+        start
+    };
+    Span::new(start.min(end), end)
+}
+
+/// Returns what to remove so that a flow map has no longer the entry at `entry`.
+fn flow_removal(source: &[u8], entry: Span) -> Span {
+    let (start, end) = (entry.start as usize, entry.end as usize);
+    let before = source[..start].trim_ascii_end();
+    let skip = |from: usize| {
+        let rest = &source[from..];
+        from + rest.len() - rest.trim_ascii_start().len()
+    };
+    let after = skip(end);
+    let comma_before = before.ends_with(b",");
+    if source.get(after) == Some(&b',') {
+        let next = skip(after + 1);
+        if comma_before && matches!(source.get(next), Some(b'}' | b'#')) {
+            return Span::new(start, after + 1);
+        }
+        return Span::new(start, next);
+    }
+    if comma_before {
+        return Span::new(before.len() - 1, end);
+    }
+    entry
+}
+
+/// Puts `block` into every document of the text.
+pub(super) fn attach(tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError> {
+    let parsed = Yaml
+        .parse(SecretBytes::from(block.text))
+        .map_err(|_| EmitError::whole("the metadata block is not YAML"))?;
+    let entry = parsed
+        .documents()
+        .next()
+        .and_then(|root| entries(&parsed, root).next())
+        .ok_or_else(|| EmitError::whole("the metadata block has no entry"))?;
+    let mut edits = Edits::new();
+    let mut any = false;
+    for root in tree.documents() {
+        any = true;
+        if tree.node(root).site.style == Style::Flow {
+            attach_flow(tree, root, &parsed, entry, block.position, &mut edits)?;
+        } else {
+            attach_lines(tree, root, &parsed, entry, block.position, &mut edits)?;
+        }
+    }
+    if any {
+        Ok(edits)
+    } else {
+        Err(EmitError::whole("the text has no document"))
+    }
+}
+
+fn attach_lines(
+    tree: &Tree,
+    root: NodeId,
+    block: &Tree,
+    entry: NodeId,
+    position: Option<usize>,
+    edits: &mut Edits,
+) -> Result<(), EmitError> {
+    let source = tree.source();
+    let newline = newline_of(source);
+    let extent = tree.node(root).span.unwrap_or(Span::new(0, source.len()));
+    let first = entries(tree, root).next();
+    let column = first.map_or(0, |id| tree.node(id).site.indent as usize);
+    let lines = lines_of(block, entry, column, tree, newline)?;
+    let place = match position {
+        Some(0) => first.map(|id| entry_lines(tree, root, id).start as usize),
+        Some(number) if entries(tree, root).count() > number => entries(tree, root)
+            .nth(number - 1)
+            .map(|id| entry_lines(tree, root, id).end as usize),
+        _ => None,
+    };
+    if let Some(place) = place {
+        edits.insert(place, &lines);
+        return Ok(());
+    }
+    let end = extent.end as usize;
+    let mut out = SecretBytes::new();
+    let closed = end == 0 || matches!(source[end - 1], b'\n' | b'\r');
+    if !closed && !close_last_line(tree, root, edits) {
+        out.extend_from_slice(newline);
+    }
+    out.extend_from_slice(&lines);
+    edits.insert(end, &out);
+    Ok(())
+}
+
+/// Returns the lines of the block at `column`, with the line breaks of the text.
+fn lines_of(
+    block: &Tree,
+    entry: NodeId,
+    column: usize,
+    tree: &Tree,
+    newline: &[u8],
+) -> Result<SecretBytes, EmitError> {
+    let own_column = block.node(entry).site.indent as usize;
+    let root = block.documents().next();
+    let flow = root.is_some_and(|root| block.node(root).site.style == Style::Flow);
+    let emitted;
+    let (text, shift) = if flow || own_column > column {
+        let layout = Layout {
+            indent: Some(indent_step(tree) as u32),
+            ..Layout::default()
+        };
+        emitted = emit(block, &layout)?;
+        (&emitted[..], column)
+    } else {
+        let lines = root.map_or(Span::default(), |root| entry_lines(block, root, entry));
+        (&block.source()[lines.range()], column - own_column)
+    };
+    let mut out = SecretBytes::with_capacity(text.len() + 2);
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            write_spaces(&mut out, shift);
+            out.extend_from_slice(line);
+        }
+        out.extend_from_slice(newline);
+    }
+    Ok(out)
+}
+
+/// Keeps the value of a block scalar that ends the text without a line break, because one will
+/// follow; returns whether none needs to be added.
+fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
+    let source = tree.source();
+    let nodes = &tree.nodes()[root.index()..tree.node(root).end()];
+    let last = nodes
+        .iter()
+        .rev()
+        .filter(|node| !node.kind.is_container() && !node.kind.is_comment())
+        .find_map(|node| node.span.map(|span| (span, node.site.style)));
+    let Some((span, Style::Literal | Style::Folded)) = last else {
+        return false;
+    };
+    let scalar = BlockScalar::read(source, span);
+    if (span.end as usize) < source.trim_ascii_end().len() {
+        return false;
+    }
+    let header = &source[scalar.header.range()];
+    if matches!(
+        source[scalar.content.range()],
+        [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]
+    ) {
+        // These end the line as well: one more line break would count for `+` only.
+        return header.contains(&b'+');
+    }
+    let open = !matches!(
+        source[scalar.content.range()].last(),
+        None | Some(b'\n' | b'\r')
+    );
+    if open {
+        if !header.contains(&b'-') {
+            let mut new: Vec<u8> = header.to_vec();
+            new.retain(|&byte| byte != b'+');
+            new.push(b'-');
+            edits.replace(scalar.header, &new);
+        }
+        return false;
+    }
+    // A line of blanks behind the text: a line break behind it would count for `+`.
+    let start = line_start(source, source.len());
+    if start > scalar.header.end as usize && source[start..].iter().all(|&byte| byte == b' ') {
+        edits.remove(Span::new(start, source.len()));
+        return true;
+    }
+    false
+}
+
+fn attach_flow(
+    tree: &Tree,
+    root: NodeId,
+    block: &Tree,
+    entry: NodeId,
+    position: Option<usize>,
+    edits: &mut Edits,
+) -> Result<(), EmitError> {
+    let source = tree.source();
+    let no_place = || EmitError::whole("the text has no place for the metadata");
+    let braces = tree.node(root).site.properties.ok_or_else(no_place)?;
+    let close = (braces.end as usize).checked_sub(1).ok_or_else(no_place)?;
+    if source.get(close) != Some(&b'}') {
+        return Err(no_place());
+    }
+    let mut text = SecretBytes::new();
+    let flow_root = block
+        .documents()
+        .next()
+        .is_some_and(|root| block.node(root).site.style == Style::Flow);
+    if flow_root {
+        text.extend_from_slice(&block.source()[flow_entry(block, entry).range()]);
+    } else {
+        write_flow_key(&mut text, block, entry, FlowQuotes::All)?;
+        write_flow(&mut text, block, entry, FlowQuotes::All)?;
+    }
+    if let Some(next) = position.and_then(|number| entries(tree, root).nth(number)) {
+        text.extend_from_slice(b", ");
+        edits.insert(flow_entry(tree, next).start as usize, &text);
+        return Ok(());
+    }
+    let Some(last) = entries(tree, root).last() else {
+        edits.insert(braces.start as usize + 1, &text);
+        return Ok(());
+    };
+    let end = flow_entry(tree, last).end as usize;
+    let (comma, comment) = commas_and_comments(&source[end..close]);
+    match (comma, comment) {
+        (Some(comma), _) => {
+            text.push(b',');
+            edits.insert(end + comma + 1, &text);
+        }
+        // Behind the comment, which belongs to the entry before.
+        (None, true) => {
+            let mut out = SecretBytes::from(", ");
+            out.extend_from_slice(&text);
+            edits.insert(close, &out);
+        }
+        (None, false) => {
+            let mut out = SecretBytes::from(", ");
+            out.extend_from_slice(&text);
+            edits.insert(end, &out);
+        }
+    }
+    Ok(())
+}
+
+/// Looks through what stands between the last entry of a flow map and its `}`: returns the offset
+/// of a comma, and whether there are comments.
+fn commas_and_comments(text: &[u8]) -> (Option<usize>, bool) {
+    let mut at = 0;
+    let mut comment = false;
+    let mut comma = None;
+    while at < text.len() {
+        match text[at] {
+            b'#' => {
+                comment = true;
+                at = line_end(text, at);
+            }
+            b',' if comma.is_none() => comma = Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    (comma, comment)
+}
+
+/// Returns the layout for a block that is to be put into the text of `tree`.
+pub(super) fn layout_of(tree: &Tree, asked: &Layout) -> Layout {
+    Layout {
+        indent: asked
+            .indent
+            .or_else(|| found_indent(tree).map(|step| step as u32)),
+        compact: asked.compact,
+        crlf: asked.crlf || newline_of(tree.source()) == b"\r\n",
+    }
+}
+
+/// Returns whether the text may have a metadata block.
+pub(super) fn sniff(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let mut flow = None;
+    memchr::memmem::find_iter(text, KEY).any(|at| {
+        let quoted = at > 0 && matches!(text[at - 1], b'"' | b'\'');
+        let after = &text[at + KEY.len()..];
+        let after = if quoted {
+            match after.strip_prefix(&text[at - 1..at]) {
+                Some(after) => after,
+                None => return false,
+            }
+        } else {
+            after
+        };
+        if !after.trim_ascii_start().starts_with(b":") {
+            return false;
+        }
+        let start = at - usize::from(quoted);
+        start == 0
+            || matches!(text[start - 1], b'\n' | b'\r')
+            || *flow.get_or_insert_with(|| has_flow_root(text))
+    })
+}
+
+/// Returns whether the first document is a flow map.
+fn has_flow_root(text: &[u8]) -> bool {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_ascii_start();
+        match rest {
+            [b'{', ..] => return true,
+            [b'#' | b'%', ..] => rest = &rest[line_end(rest, 0)..],
+            [b'-', b'-', b'-', after @ ..] => rest = after,
+            _ => return false,
+        }
+    }
+}

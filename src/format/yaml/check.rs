@@ -1,0 +1,81 @@
+//! What SOPS refuses once a text has been read: duplicate keys, and merges of what is no map.
+
+use std::collections::HashMap;
+
+use super::raw::{Raw, Shape, Stream, Tag};
+use crate::format::SyntaxError;
+use crate::span::Position;
+use crate::tree::Style;
+
+/// Checks all maps of `stream`, which was read from `source`.
+///
+/// Two keys are the same if their texts are, whatever their types: `1` and `"1"`. SOPS looks at
+/// the first document only; a duplicate in another one is refused here, too, since no reader of
+/// the file could tell which of the two counts.
+pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
+    let second = stream.documents.get(1).map(|document| document.root);
+    for (id, map) in stream.nodes.iter().enumerate() {
+        if map.shape != Shape::Map {
+            continue;
+        }
+        let mut known: HashMap<(bool, &[u8]), u32> = HashMap::new();
+        let first_document = second.is_none_or(|second| id < second as usize);
+        let mut next = id as u32 + 1;
+        while next < map.end {
+            let key = &stream.nodes[next as usize];
+            let value = &stream.nodes[key.end as usize];
+            next = value.end;
+            let text = key_text(source, stream, key);
+            let alias = matches!(key.shape, Shape::Alias(_));
+            if let Some(before) = known.insert((alias, text), key.span.start) {
+                let line = Position::of(source, before as usize).line;
+                let name = String::from_utf8_lossy(text).escape_debug().to_string();
+                let message = format!("the key `{name}` stands on line {line} already");
+                return Err(SyntaxError::at(source, key.span.start as usize, message));
+            }
+            if first_document && is_merge(key, text) && !is_mergeable(stream, key.end) {
+                let message = "the value of `<<` must be a map or a list of maps";
+                return Err(SyntaxError::at(source, value.span.start as usize, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns what a key is compared by: its text, or the name of an alias.
+fn key_text<'t>(source: &'t [u8], stream: &'t Stream, key: &Raw) -> &'t [u8] {
+    match key.shape {
+        Shape::Scalar(text) => stream.text(source, text),
+        _ => &source[key.span.range()],
+    }
+}
+
+fn is_merge(key: &Raw, text: &[u8]) -> bool {
+    text == b"<<"
+        && matches!(key.shape, Shape::Scalar(_))
+        && match key.tag {
+            Tag::None => key.style == Style::Plain,
+            tag => tag == Tag::Merge,
+        }
+}
+
+/// Returns whether the node `id` is a map, an alias of one, or a list of those.
+fn is_mergeable(stream: &Stream, id: u32) -> bool {
+    let is_map = |raw: &Raw| match raw.shape {
+        Shape::Alias(target) => stream.nodes[target as usize].shape == Shape::Map,
+        shape => shape == Shape::Map,
+    };
+    let value = &stream.nodes[id as usize];
+    if value.shape != Shape::List {
+        return is_map(value);
+    }
+    let mut next = id + 1;
+    while next < value.end {
+        let member = &stream.nodes[next as usize];
+        if !is_map(member) {
+            return false;
+        }
+        next = member.end;
+    }
+    true
+}

@@ -1,0 +1,392 @@
+//! Laws of the YAML writer, tried on all documents of the test data.
+//!
+//! Sealing (every value and comment replaced by one marker) and opening (the values put back) must
+//! give the trees that they ought to give; what is put in with `attach` must come out with
+//! `detach`, and leave the text as it was.
+
+use super::Yaml;
+use super::testing::{change_all, describe, documents, listed};
+use crate::format::{Block, FileFormat as _, Layout};
+use crate::secret::SecretBytes;
+use crate::tree::{NodeId, NodeKind, Step, Tree};
+
+const ENC: &str = "ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]";
+
+const BLOCK: &str = "sops:\n    mac: x\n    age:\n        - enc: |\n            line\n";
+
+fn parse(text: &[u8]) -> Result<Tree, String> {
+    Yaml.parse(SecretBytes::from(text))
+        .map_err(|error| format!("{error:?}"))
+}
+
+/// Seals every value and comment of `tree`; returns the text.
+fn seal(tree: &mut Tree) -> Result<Vec<u8>, String> {
+    let marker = tree.intern(ENC.as_bytes());
+    let changes = change_all(tree, |tree, id| match tree.node(id).kind {
+        NodeKind::Comment { inline, .. } => Some(NodeKind::Comment {
+            text: marker,
+            inline,
+        }),
+        NodeKind::Null | NodeKind::Map | NodeKind::List => None,
+        NodeKind::Text(text) if tree.text(text).is_empty() => None,
+        _ => Some(NodeKind::Text(marker)),
+    });
+    let edits = Yaml
+        .splice(tree, &changes)
+        .map_err(|error| error.to_string())?;
+    Ok(edits.apply(tree.source()).to_vec())
+}
+
+/// Returns the leaves that have a place, or stand in the copy for an alias, but not the comments
+/// of such copies, which a copy in flow style has no place for.
+fn lasting(tree: &Tree) -> Vec<NodeId> {
+    tree.walk(None)
+        .filter_map(|step| match step {
+            Step::Leaf(id) => Some(id),
+            _ => None,
+        })
+        .filter(|&id| !tree.node(id).kind.is_comment() || tree.node(id).span.is_some())
+        .collect()
+}
+
+/// Describes a tree in which line breaks behind a marker and the difference between a whole float
+/// and an integer do not count, which are not in the text.
+fn shape(tree: &Tree) -> String {
+    describe(tree)
+        .lines()
+        .map(|line| {
+            let line = match line.find(ENC) {
+                Some(at) => &line[..at + ENC.len()],
+                None => line,
+            };
+            line.replace("float ", "number ").replace("int ", "number ") + "\n"
+        })
+        .collect()
+}
+
+fn check_sealing(text: &[u8]) -> Result<(), String> {
+    let original = parse(text)?;
+    let mut tree = parse(text)?;
+    let sealed = seal(&mut tree)?;
+    let mut again = parse(&sealed)?;
+    let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    if shape(&tree) != shape(&again) {
+        return Err(format!(
+            "sealed\n{}\n-- expected\n{}-- found\n{}",
+            show(&sealed),
+            shape(&tree),
+            shape(&again)
+        ));
+    }
+    // Opening: the leaves are the same, one by one.
+    let (from, to) = (lasting(&original), lasting(&again));
+    if from.len() != to.len() {
+        return Err("other leaves".to_owned());
+    }
+    let mut changes = Vec::new();
+    for (&source, &target) in from.iter().zip(&to) {
+        let is_sealed = match again.node(target).kind {
+            NodeKind::Text(text) | NodeKind::Comment { text, .. } => {
+                again.text(text).starts_with(ENC.as_bytes())
+            }
+            _ => false,
+        };
+        if !is_sealed {
+            continue;
+        }
+        let kind = match original.node(source).kind {
+            NodeKind::Text(text) => NodeKind::Text(again.intern(original.text(text))),
+            NodeKind::Comment { text, inline } => NodeKind::Comment {
+                text: again.intern(original.text(text)),
+                inline,
+            },
+            kind => kind,
+        };
+        again.set(target, kind);
+        changes.push(crate::format::Change {
+            id: target,
+            verbatim: None,
+        });
+    }
+    let edits = Yaml
+        .splice(&again, &changes)
+        .map_err(|error| error.to_string())?;
+    let opened = edits.apply(&sealed);
+    let back = parse(&opened).map_err(|error| format!("{error}\n{}", show(&opened)))?;
+    if shape(&original) != shape(&back) {
+        return Err(format!(
+            "sealed\n{}\n-- opened\n{}\n-- expected\n{}-- found\n{}",
+            show(&sealed),
+            show(&opened),
+            shape(&original),
+            shape(&back)
+        ));
+    }
+    Ok(())
+}
+
+fn check_metadata(text: &[u8]) -> Result<(), String> {
+    let tree = parse(text)?;
+    let has_metadata = |root| tree.entry(root, b"sops").is_some();
+    if tree.documents().next().is_none() || tree.documents().any(has_metadata) {
+        return Ok(());
+    }
+    let block = Block {
+        text: BLOCK.as_bytes(),
+        position: None,
+    };
+    let edits = Yaml
+        .attach(&tree, &block)
+        .map_err(|error| error.to_string())?;
+    let attached = edits.apply(text);
+    let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    let with = parse(&attached).map_err(|error| format!("{error}\n{}", show(&attached)))?;
+    for root in with.documents() {
+        let entry = with.entry(root, b"sops").ok_or("no metadata")?;
+        if with.entry(entry, b"mac").is_none() {
+            return Err(format!("not a block\n{}", show(&attached)));
+        }
+    }
+    let detached = Yaml
+        .detach(&with)
+        .map_err(|error| error.to_string())?
+        .ok_or("nothing to detach")?;
+    parse(&detached.block).map_err(|error| format!("block: {error}"))?;
+    let after = detached.edits.apply(&attached);
+    if *after == *text {
+        return Ok(());
+    }
+    let back = parse(&after).map_err(|error| format!("detached: {error}\n{}", show(&after)))?;
+    // A last line without a line break gets one, and a block scalar there a header that takes it
+    // away again; comments at the end may then belong to another container.
+    if !text.ends_with(b"\n") && after.len() <= text.len() + 3 {
+        if values(&back) == values(&tree) {
+            return Ok(());
+        }
+    }
+    if shape(&back) != shape(&tree) {
+        return Err(format!(
+            "attached\n{}\n-- detached\n{}\n-- expected\n{}-- found\n{}",
+            show(&attached),
+            show(&after),
+            shape(&tree),
+            shape(&back)
+        ));
+    }
+    Err(format!(
+        "bytes: {:?} {:?} {:?}",
+        show(text),
+        show(&attached),
+        show(&after)
+    ))
+}
+
+/// Values that are hard to spell.
+const HARD: &[&str] = &[
+    "x",
+    "1",
+    "0x1F",
+    "1.5",
+    "true",
+    "no",
+    "null",
+    "~",
+    "2001-01-01",
+    "1:30",
+    "<<",
+    "=",
+    "-",
+    "- x",
+    "?",
+    ": x",
+    ":x",
+    "a: b",
+    "a:",
+    "a #b",
+    "a#b",
+    "#x",
+    "*x",
+    "&x",
+    "!x",
+    "%x",
+    "@x",
+    "`x",
+    "|",
+    ">x",
+    "[x",
+    "x]",
+    "{x}",
+    "x, y",
+    "---",
+    "--- x",
+    "...",
+    "'x",
+    "it's",
+    "\"x\"",
+    "\\n",
+    " x",
+    "x ",
+    "\tx",
+    "x\ty",
+    "x\t",
+    "\n",
+    "\n\n",
+    "x\n",
+    "x\n\n",
+    "x\n\n\n",
+    "\nx",
+    "x\ny",
+    "x\ny\n",
+    "x\n\ny\n\n",
+    "x\n y\n",
+    " x\ny",
+    "\tx\ny",
+    "x \ny",
+    "x\n ",
+    "x\n  \ny",
+    "x\n\t",
+    "x\n# y\n",
+    "x\n---\ny\n",
+    "# x\ny",
+    "- x\n- y\n",
+    "a: b\nc: d\n",
+    "x\r\ny\r\n",
+    "x\ry",
+    "\0\u{7}\u{1b}",
+    "\u{7f}",
+    "\u{85}x",
+    "x\u{2028}y\n",
+    "\u{2029}",
+    "\u{a0}x\u{a0}",
+    "\u{feff}x",
+    "\u{e9}\u{1F600}",
+    "\u{1F600}\nx\n",
+    "\u{fffe}\u{ffff}",
+];
+
+fn hard_value(tree: &mut Tree, number: usize) -> NodeKind {
+    let others = [
+        NodeKind::Integer(-5),
+        NodeKind::Integer(i64::MIN),
+        NodeKind::Boolean(true),
+        NodeKind::Float(1.5e300),
+        NodeKind::Float(f64::NEG_INFINITY),
+        NodeKind::Time(crate::tree::Timestamp::from_unix_timestamp(1_000_000_000).unwrap()),
+    ];
+    let number = number % (HARD.len() + others.len() + 1);
+    if let Some(text) = HARD.get(number) {
+        NodeKind::Text(tree.intern(text.as_bytes()))
+    } else if let Some(&kind) = others.get(number - HARD.len()) {
+        kind
+    } else {
+        NodeKind::Text(tree.intern(b"x\xFF\n"))
+    }
+}
+
+/// Describes a tree without its comments, which a value of another length may move.
+fn values(tree: &Tree) -> String {
+    let shape = shape(tree);
+    shape
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn check_values(text: &[u8]) -> Result<(), String> {
+    let seed = text.iter().map(|&byte| usize::from(byte)).sum::<usize>();
+    for round in 0..4 {
+        let mut tree = parse(text)?;
+        let changes = change_all(&mut tree, |tree, id| {
+            let node = *tree.node(id);
+            if node.kind.is_comment() || node.kind == NodeKind::Null {
+                return None;
+            }
+            if matches!(node.kind, NodeKind::Text(text) if tree.text(text).is_empty()) {
+                return None;
+            }
+            // Every third value stays.
+            let number = seed + round * 29 + id.index() * 7;
+            (number % 3 > 0).then(|| hard_value(tree, number / 3))
+        });
+        let edits = Yaml
+            .splice(&tree, &changes)
+            .map_err(|error| error.to_string())?;
+        let spliced = edits.apply(text);
+        let show = String::from_utf8_lossy(&spliced).into_owned();
+        let back = parse(&spliced).map_err(|error| format!("{error}\n{show}"))?;
+        if values(&tree) != values(&back) {
+            return Err(format!(
+                "{show}\n{}\n-- expected\n{}-- found\n{}",
+                spliced.escape_ascii(),
+                values(&tree),
+                values(&back)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_emission(text: &[u8]) -> Result<(), String> {
+    let tree = parse(text)?;
+    for crlf in [false, true] {
+        let layout = Layout {
+            crlf,
+            indent: crlf.then_some(2),
+            ..Layout::default()
+        };
+        let emitted = Yaml
+            .emit(&tree, &layout)
+            .map_err(|error| error.to_string())?;
+        let show = String::from_utf8_lossy(&emitted).into_owned();
+        let back = parse(&emitted).map_err(|error| format!("{error}\n{show}"))?;
+        if values(&tree) != values(&back) {
+            return Err(format!(
+                "{show}\n-- expected\n{}-- found\n{}",
+                values(&tree),
+                values(&back)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a check on all documents that can be read; returns the names of those that fail.
+fn failures(check: impl Fn(&[u8]) -> Result<(), String>) -> Vec<String> {
+    let mut count = 0;
+    let mut failed = Vec::new();
+    for (name, text) in documents() {
+        if parse(&text).is_err() {
+            continue;
+        }
+        count += 1;
+        if let Err(message) = check(&text) {
+            println!(
+                "== {name}\n{}\n-- {message}",
+                String::from_utf8_lossy(&text)
+            );
+            failed.push(name);
+        }
+    }
+    println!("{count} documents, {} fail", failed.len());
+    failed
+}
+
+#[test]
+fn sealed_and_opened_documents_keep_their_shape() {
+    assert_eq!(failures(check_sealing), listed("sealing.txt"));
+}
+
+#[test]
+fn metadata_comes_out_as_it_went_in() {
+    assert_eq!(failures(check_metadata), listed("metadata.txt"));
+}
+
+#[test]
+fn hard_values_are_read_back() {
+    assert_eq!(failures(check_values), [""; 0]);
+}
+
+#[test]
+fn emitted_documents_are_read_back() {
+    assert_eq!(failures(check_emission), [""; 0]);
+}

@@ -1,0 +1,257 @@
+//! The reader against what SOPS' own code makes of the documents in `testdata/yaml`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::Yaml;
+use crate::format::{FileFormat, SyntaxError};
+use crate::number::{canonical_float, rfc3339};
+use crate::secret::SecretBytes;
+use crate::span::Span;
+use crate::tree::{KeyType, NodeId, NodeKind, Step, Style, Tree};
+
+fn parse(text: &[u8]) -> Result<Tree, SyntaxError> {
+    Yaml.parse(SecretBytes::from(text))
+}
+
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/yaml")
+}
+
+/// The files in a folder of the test data with that ending, in order.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(testdata().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().ends_with(ending))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// The documents on which SOPS' code was asked: name, text, and the trees as JSON, or `None`.
+fn oracle() -> Vec<(String, Vec<u8>, Option<String>)> {
+    let mut rows = Vec::new();
+    for path in files("oracle", ".jsonl") {
+        let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            // One tree is too deep for `serde_json` to read.
+            let (head, tree) = match line.split_once(", \"tree\": ") {
+                Some((head, tree)) => (format!("{head}}}"), tree.strip_suffix('}')),
+                None => (line.to_owned(), None),
+            };
+            let row: Value = serde_json::from_str(&head).unwrap();
+            let text = match &row["yaml"] {
+                Value::String(text) => text.clone().into_bytes(),
+                _ => base64::engine::general_purpose::STANDARD
+                    .decode(row["yaml_base64"].as_str().unwrap())
+                    .unwrap(),
+            };
+            let name = format!("{file}/{}", row["name"].as_str().unwrap());
+            rows.push((name, text, tree.map(str::to_owned)));
+        }
+    }
+    rows
+}
+
+/// The tree in the form of the test data.
+fn json(tree: &Tree) -> Value {
+    let mut open: Vec<(NodeKind, Option<Value>, Vec<Value>)> = Vec::new();
+    let mut documents = Vec::new();
+    for step in tree.walk(None) {
+        let (id, value) = match step {
+            Step::Enter(id) => {
+                open.push((tree.node(id).kind, key(tree, id), Vec::new()));
+                continue;
+            }
+            Step::Leaf(id) => (id, leaf(tree, id)),
+            Step::Leave(id) => {
+                let (kind, key, members) = open.pop().unwrap();
+                let value = if kind == NodeKind::Map {
+                    json!({ "map": members })
+                } else {
+                    json!({ "list": members })
+                };
+                match open.last_mut() {
+                    Some((_, _, members)) => members.push(match key {
+                        Some(key) => json!([key, value]),
+                        None => value,
+                    }),
+                    None => documents.push(value),
+                }
+                let _ = id;
+                continue;
+            }
+        };
+        let (_, _, members) = open.last_mut().unwrap();
+        members.push(match key(tree, id) {
+            Some(key) => json!([key, value]),
+            None => value,
+        });
+    }
+    Value::Array(documents)
+}
+
+fn key(tree: &Tree, id: NodeId) -> Option<Value> {
+    let key = tree.node(id).key?;
+    let text = String::from_utf8_lossy(tree.text(key.text)).into_owned();
+    Some(match key.kind {
+        KeyType::Text => json!(text),
+        KeyType::Null => json!({ "badkey": "<nil> <nil>" }),
+        KeyType::Integer => json!({ "badkey": format!("int {text}") }),
+        kind => json!({ "badkey": format!("{kind:?} {text}") }),
+    })
+}
+
+fn leaf(tree: &Tree, id: NodeId) -> Value {
+    let text = |text| lossy(tree.text(text));
+    match tree.node(id).kind {
+        NodeKind::Text(value) => json!({ "str": text(value) }),
+        NodeKind::Integer(number) => json!({ "int": number.to_string() }),
+        NodeKind::Unsigned(number) => json!({ "int": number.to_string() }),
+        NodeKind::Float(number) => json!({ "float": canonical_float(number) }),
+        NodeKind::Boolean(flag) => json!({ "bool": flag }),
+        NodeKind::Time(time) => json!({ "time": rfc3339(time) }),
+        NodeKind::Null => json!({ "null": null }),
+        NodeKind::Comment {
+            text: value,
+            inline,
+        } => {
+            json!({ "comment": text(value), "inline": inline })
+        }
+        NodeKind::Map | NodeKind::List => unreachable!(),
+    }
+}
+
+/// The text with a replacement character for each byte that is not UTF-8, as Go prints it.
+fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '\u{FFFD}'));
+    }
+    text
+}
+
+/// The names in `differences.txt`.
+fn known_differences() -> BTreeSet<String> {
+    std::fs::read_to_string(testdata().join("differences.txt"))
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| line.split_once('\t').unwrap().0.to_owned())
+        .collect()
+}
+
+/// Every comment of the source is in the tree or a stray, once, and spans are in their parents'.
+fn check_places(tree: &Tree) -> Result<(), String> {
+    let mut comments: Vec<Span> = tree.strays().iter().map(|stray| stray.span).collect();
+    let source = tree.source();
+    for (index, node) in tree.nodes().iter().enumerate() {
+        let Some(span) = node.span else { continue };
+        if span.start > span.end || span.end as usize > source.len() {
+            return Err(format!("span of node {index}"));
+        }
+        if let NodeKind::Comment { .. } = node.kind {
+            comments.push(span);
+            continue;
+        }
+        let text = &source[span.range()];
+        let starts = match node.site.style {
+            Style::SingleQuoted => text.starts_with(b"'") && text.ends_with(b"'") && text.len() > 1,
+            Style::DoubleQuoted => {
+                text.starts_with(b"\"") && text.ends_with(b"\"") && text.len() > 1
+            }
+            Style::Literal => text.starts_with(b"|"),
+            Style::Folded => text.starts_with(b">"),
+            Style::Alias => text.starts_with(b"*"),
+            Style::Plain => !text.ends_with(b" ") && !text.ends_with(b"\n"),
+            _ => true,
+        };
+        if !starts {
+            return Err(format!("text of node {index}"));
+        }
+    }
+    comments.sort();
+    for pair in comments.windows(2) {
+        if pair[0].end > pair[1].start {
+            return Err("two comments overlap".to_owned());
+        }
+    }
+    if comments
+        .iter()
+        .any(|span| source[span.start as usize] != b'#')
+    {
+        return Err("a comment starts elsewhere".to_owned());
+    }
+    Ok(())
+}
+
+fn same(found: &Value, expected: &str) -> bool {
+    match serde_json::from_str::<Value>(expected) {
+        Ok(expected) => *found == expected,
+        Err(_) => found.to_string().replace(' ', "") == expected.replace(' ', ""),
+    }
+}
+
+/// Compares one document, and describes the difference.
+fn compare(name: &str, text: &[u8], expected: Option<&str>, out: &mut String) -> bool {
+    let found = parse(text);
+    let problem = match (&found, expected) {
+        (Ok(tree), Some(expected)) => match check_places(tree) {
+            Err(problem) => problem,
+            Ok(()) if same(&json(tree), expected) => return true,
+            Ok(()) => format!("  want {expected}\n  have {}", json(tree)),
+        },
+        (Err(_), None) => return true,
+        (Ok(tree), None) => format!("  want a refusal\n  have {}", json(tree)),
+        (Err(error), Some(expected)) => {
+            format!("  want {expected}\n  have {error} at {:?}", error.position)
+        }
+    };
+    let text = String::from_utf8_lossy(text);
+    writeln!(out, "{name}: {text:?}\n{problem}").unwrap();
+    false
+}
+
+/// The trees that lie beside their documents.
+fn trees() -> Vec<(String, Vec<u8>, Option<String>)> {
+    let mut rows = Vec::new();
+    for folder in ["trees", "cases"] {
+        for path in files(folder, ".yaml") {
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            let tree = std::fs::read_to_string(path.with_extension("tree.json")).unwrap();
+            let text = std::fs::read(&path).unwrap();
+            rows.push((format!("{folder}/{stem}"), text, Some(tree)));
+        }
+    }
+    rows
+}
+
+#[test]
+fn documents_are_read_as_sops_reads_them() {
+    let differences = known_differences();
+    let mut seen = BTreeSet::new();
+    let mut problems = String::new();
+    let mut count = 0;
+    for (name, text, expected) in oracle().into_iter().chain(trees()) {
+        count += 1;
+        let mut problem = String::new();
+        if !compare(&name, &text, expected.as_deref(), &mut problem) {
+            if differences.contains(&name) {
+                seen.insert(name);
+            } else {
+                problems.push_str(&problem);
+            }
+        }
+    }
+    let stale: Vec<&String> = differences.difference(&seen).collect();
+    assert!(problems.is_empty(), "{problems}");
+    assert!(stale.is_empty(), "no longer different: {stale:?}");
+    assert!(count > 11_000, "most of the test data is missing");
+}

@@ -1,0 +1,57 @@
+//! Lines and indentation of a source text.
+
+use crate::tree::{Style, Tree};
+
+use super::emit::DEFAULT_INDENT;
+
+/// Returns the offset of the line break at or behind `from`, or the end of the text.
+pub(super) fn line_end(source: &[u8], from: usize) -> usize {
+    memchr::memchr2(b'\n', b'\r', &source[from..]).map_or(source.len(), |at| from + at)
+}
+
+/// Returns the length of the line break at `at`: 0 at the end of the text.
+pub(super) fn line_break(source: &[u8], at: usize) -> usize {
+    match source.get(at..) {
+        Some([b'\r', b'\n', ..]) => 2,
+        Some([b'\r' | b'\n', ..]) => 1,
+        _ => 0,
+    }
+}
+
+/// Returns the offset of the first byte of the line that holds `at`.
+pub(super) fn line_start(source: &[u8], at: usize) -> usize {
+    memchr::memrchr2(b'\n', b'\r', &source[..at]).map_or(0, |at| at + 1)
+}
+
+/// Returns the line break that the text uses, by its first line.
+pub(super) fn newline_of(source: &[u8]) -> &'static [u8] {
+    let end = line_end(source, 0);
+    match line_break(source, end) {
+        2 => b"\r\n",
+        _ => b"\n",
+    }
+}
+
+/// Returns how many spaces a level of the text has, by its first nested block map or list.
+pub(super) fn indent_step(tree: &Tree) -> usize {
+    found_indent(tree).unwrap_or(DEFAULT_INDENT)
+}
+
+/// As [`indent_step`], where the text shows it.
+pub(super) fn found_indent(tree: &Tree) -> Option<usize> {
+    let nodes = tree.nodes();
+    (1..nodes.len()).find_map(|at| {
+        let (outer, inner) = (&nodes[at - 1], &nodes[at]);
+        // A block collection under a key, and its first member.
+        let nested = outer.kind.is_container()
+            && outer.end() > at
+            && outer.key.is_some()
+            && outer.site.style == Style::Block
+            && !inner.kind.is_comment();
+        if !nested {
+            return None;
+        }
+        let step = (inner.site.indent as usize).checked_sub(outer.site.indent as usize)?;
+        (2..=9).contains(&step).then_some(step)
+    })
+}
