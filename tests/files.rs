@@ -39,10 +39,7 @@ pub(crate) fn below(folder: &str) -> Vec<PathBuf> {
 
 /// Returns `path` relative to the repository, for messages.
 pub(crate) fn short(path: &Path) -> String {
-    path.strip_prefix(repository())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(repository()).unwrap_or(path).display().to_string()
 }
 
 /// A test identity of `testdata/keys`.

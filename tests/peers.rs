@@ -30,11 +30,7 @@ pub(crate) fn system(program: &str) -> PathBuf {
 
 fn installed(path: &str) -> PathBuf {
     let path = repository().join(path);
-    assert!(
-        path.exists(),
-        "{} does not exist: run tests/peers.sh",
-        path.display()
-    );
+    assert!(path.exists(), "{} does not exist: run tests/peers.sh", path.display());
     path
 }
 

@@ -28,25 +28,16 @@ fn the_first_command_works_with_what_is_in_the_repository() {
     // The program is built already, and is not where the block would build it.
     let block = block
         .replace("cargo build --release --locked", "true")
-        .replace(
-            "${CARGO_TARGET_DIR:-target}/release/encfile",
-            env!("CARGO_BIN_EXE_encfile"),
-        );
+        .replace("${CARGO_TARGET_DIR:-target}/release/encfile", env!("CARGO_BIN_EXE_encfile"));
     let sandbox = Sandbox::new();
     symlink(repository().join("testdata"), sandbox.path("testdata")).unwrap();
     fs::copy(repository().join(".sops.yaml"), sandbox.path(".sops.yaml")).unwrap();
-    let outcome = sandbox
-        .run("/bin/sh".as_ref(), ["-ec", &block])
-        .go()
-        .success();
+    let outcome = sandbox.run("/bin/sh".as_ref(), ["-ec", &block]).go().success();
     let printed = String::from_utf8(outcome.into_stdout()).unwrap();
     assert!(printed.contains("\t\t\"port\": 5432,\n"), "{printed}");
     assert!(printed.contains("\t\t\"port\": 6543,\n"), "{printed}");
     assert!(printed.contains("> \t\t\"port\": \"ENC["), "{printed}");
-    let changed = printed
-        .lines()
-        .filter(|line| line.starts_with("> "))
-        .count();
+    let changed = printed.lines().filter(|line| line.starts_with("> ")).count();
     // The value, the time and the MAC; and what encfile writes of its own.
     assert!((2..=5).contains(&changed), "{printed}");
 }

@@ -63,22 +63,14 @@ fn every_target_stands_deep_and_wide_inputs() {
         for (what, data) in [
             ("open lists", "[".repeat(100_000)),
             ("open maps", "{\"a\":".repeat(50_000)),
-            (
-                "lists",
-                format!("{}{}", "[".repeat(50_000), "]".repeat(50_000)),
-            ),
+            ("lists", format!("{}{}", "[".repeat(50_000), "]".repeat(50_000))),
             (
                 "indented maps",
-                (0..2000)
-                    .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-                    .collect(),
+                (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect(),
             ),
             ("indented lists", "- ".repeat(50_000)),
             ("one long line", "a".repeat(1_000_000)),
-            (
-                "many keys",
-                (0..50_000).map(|key| format!("key{key}=x\n")).collect(),
-            ),
+            ("many keys", (0..50_000).map(|key| format!("key{key}=x\n")).collect()),
             ("many comments", "# comment\n".repeat(50_000)),
             ("unclosed quotes", "\"".repeat(50_001)),
             ("anchors", "&a ".repeat(20_000)),

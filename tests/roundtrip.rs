@@ -83,11 +83,7 @@ fn for_each(folder: &str, check: impl Fn(&Sandbox, &Case)) {
     for original in below(&format!("testdata/corpus/{folder}")) {
         let name = original.file_name().unwrap().to_str().unwrap().to_owned();
         fs::copy(&original, sandbox.path(&name)).unwrap();
-        let case = Case {
-            original,
-            format,
-            name,
-        };
+        let case = Case { original, format, name };
         // All files are looked at: one that fails must not hide the others.
         let result =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&sandbox, &case)));
@@ -100,15 +96,8 @@ fn for_each(folder: &str, check: impl Fn(&Sandbox, &Case)) {
 
 fn decrypting_gives_the_file_back_to_the_byte(folder: &str) {
     for_each(folder, |sandbox, case| {
-        sandbox
-            .encfile(["encrypt", "-i", &case.name])
-            .go()
-            .success();
-        sandbox
-            .encfile(["decrypt", &case.name])
-            .go()
-            .success()
-            .stdout(case.plain());
+        sandbox.encfile(["encrypt", "-i", &case.name]).go().success();
+        sandbox.encfile(["decrypt", &case.name]).go().success().stdout(case.plain());
     });
 }
 
@@ -117,21 +106,11 @@ fn decrypting_gives_the_file_back_to_the_byte(folder: &str) {
 fn sops_reads_what_encfile_writes(folder: &str) {
     for_each(folder, |sandbox, case| {
         let types = ["--input-type", case.format, "--output-type", case.format];
-        let ours = sandbox
-            .encfile(["encrypt", &case.name])
-            .go()
-            .success()
-            .into_stdout();
-        let theirs = sandbox
-            .real_sops(["encrypt", &case.name])
-            .go()
-            .success()
-            .into_stdout();
+        let ours = sandbox.encfile(["encrypt", &case.name]).go().success().into_stdout();
+        let theirs = sandbox.real_sops(["encrypt", &case.name]).go().success().into_stdout();
         let decrypt = |name: &str| {
-            let outcome = sandbox
-                .real_sops(["decrypt"].iter().chain(&types).chain(&[name]))
-                .go()
-                .success();
+            let outcome =
+                sandbox.real_sops(["decrypt"].iter().chain(&types).chain(&[name])).go().success();
             (outcome.messages().lines().count(), outcome.into_stdout())
         };
         sandbox.write("ours", ours);
@@ -140,11 +119,7 @@ fn sops_reads_what_encfile_writes(folder: &str) {
         let (own_warnings, expected) = decrypt("theirs");
         sandbox.write("printed", printed);
         // SOPS warns of comments that it could not decrypt, in some places also of its own.
-        assert!(
-            warnings <= own_warnings,
-            "{}: SOPS warns of our file",
-            short(&case.original)
-        );
+        assert!(warnings <= own_warnings, "{}: SOPS warns of our file", short(&case.original));
         assert!(
             sandbox.read_bytes("printed") == expected,
             "{}: SOPS prints another text for our file than for its own",
@@ -169,15 +144,8 @@ fn every_value_and_the_mac_are_right(folder: &str) {
 
 fn encfile_reads_what_sops_writes(folder: &str) {
     for_each(folder, |sandbox, case| {
-        sandbox
-            .real_sops(["encrypt", "-i", &case.name])
-            .go()
-            .success();
-        let printed = sandbox
-            .encfile(["decrypt", &case.name])
-            .go()
-            .success()
-            .into_stdout();
+        sandbox.real_sops(["encrypt", "-i", &case.name]).go().success();
+        let printed = sandbox.encfile(["decrypt", &case.name]).go().success().into_stdout();
         let printed = sandbox.write("printed", printed);
         peers::assert_same_data(case.format, &case.original, &printed);
     });
@@ -185,20 +153,9 @@ fn encfile_reads_what_sops_writes(folder: &str) {
 
 fn encfile_prints_what_sops_prints(folder: &str) {
     for_each(folder, |sandbox, case| {
-        sandbox
-            .real_sops(["encrypt", "-i", &case.name])
-            .go()
-            .success();
-        let expected = sandbox
-            .real_sops(["decrypt", &case.name])
-            .go()
-            .success()
-            .into_stdout();
-        sandbox
-            .encfile(["decrypt", &case.name])
-            .go()
-            .success()
-            .stdout(expected);
+        sandbox.real_sops(["encrypt", "-i", &case.name]).go().success();
+        let expected = sandbox.real_sops(["decrypt", &case.name]).go().success().into_stdout();
+        sandbox.encfile(["decrypt", &case.name]).go().success().stdout(expected);
     });
 }
 
@@ -221,8 +178,7 @@ fn no_secret_is_left_in_clear(folder: &str) {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|letter: char| !letter.is_alphanumeric())
-        .filter(|word| word.len() >= 6)
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| word.len() >= 6)
 }
 
 #[test]

@@ -47,10 +47,7 @@ impl Sandbox {
     /// Returns a sandbox without any key.
     pub(crate) fn new() -> Sandbox {
         // Not below the repository, whose `.sops.yaml` would be found.
-        let root_guard = tempfile::Builder::new()
-            .prefix("encfile-test-")
-            .tempdir()
-            .unwrap();
+        let root_guard = tempfile::Builder::new().prefix("encfile-test-").tempdir().unwrap();
         // Programs resolve their working directory; so must what their messages are compared with.
         let root = root_guard.path().canonicalize().unwrap();
         for folder in ["home", "work", "bin", "tmp", "state", "log"] {
@@ -93,9 +90,7 @@ impl Sandbox {
 
     /// Sets an environment variable for all later runs.
     pub(crate) fn env(&self, name: &str, value: impl AsRef<OsStr>) -> &Sandbox {
-        self.environment
-            .borrow_mut()
-            .insert(name.into(), value.as_ref().into());
+        self.environment.borrow_mut().insert(name.into(), value.as_ref().into());
         self
     }
 
@@ -139,10 +134,8 @@ impl Sandbox {
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
     ) -> Run<'_> {
-        let arguments = arguments
-            .into_iter()
-            .map(|argument| argument.as_ref().to_owned())
-            .collect();
+        let arguments =
+            arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
         Run::new(self, program.to_owned(), arguments)
     }
 
@@ -203,12 +196,7 @@ impl Sandbox {
     /// Returns what tells whether a file was written: inode, time of change in nanoseconds, bytes.
     pub(crate) fn state_of(&self, name: impl AsRef<Path>) -> (u64, i64, i64, Vec<u8>) {
         let metadata = fs::metadata(self.path(&name)).unwrap();
-        (
-            metadata.ino(),
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            self.read_bytes(name),
-        )
+        (metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), self.read_bytes(name))
     }
 
     /// Returns the names of all files of the working directory, sorted, `/`-separated.
@@ -227,10 +215,7 @@ impl Sandbox {
         let recipients: Vec<String> = keys.iter().map(|key| key.recipient()).collect();
         self.write(
             ".sops.yaml",
-            format!(
-                "creation_rules:\n  - age: {}\n{fields}",
-                recipients.join(",")
-            ),
+            format!("creation_rules:\n  - age: {}\n{fields}", recipients.join(",")),
         )
     }
 
@@ -244,9 +229,7 @@ impl Sandbox {
         let path = self.write(name, plain);
         let recipients: Vec<String> = keys.iter().map(|key| key.recipient()).collect();
         let recipients = recipients.join(",");
-        self.real_sops(["encrypt", "--age", &recipients, "-i", name])
-            .go()
-            .success();
+        self.real_sops(["encrypt", "--age", &recipients, "-i", name]).go().success();
         path
     }
 
@@ -263,21 +246,15 @@ impl Sandbox {
         }
         for folder in [&self.root.join("tmp"), &self.runtime] {
             let left = list(folder);
-            assert!(
-                left.is_empty(),
-                "left behind in {}: {left:?}\n{context}",
-                folder.display()
-            );
+            assert!(left.is_empty(), "left behind in {}: {left:?}\n{context}", folder.display());
         }
     }
 }
 
 /// Returns the program under test.
 fn program() -> PathBuf {
-    std::env::var_os(PROGRAM_OVERRIDE).map_or_else(
-        || PathBuf::from(env!("CARGO_BIN_EXE_encfile")),
-        PathBuf::from,
-    )
+    std::env::var_os(PROGRAM_OVERRIDE)
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_encfile")), PathBuf::from)
 }
 
 /// Returns the names of the files and the empty directories below `folder`, sorted.
@@ -299,10 +276,8 @@ pub(crate) fn list(folder: &Path) -> Vec<String> {
             found.push(current);
         }
     }
-    let mut names: Vec<String> = found
-        .iter()
-        .map(|path| path.strip_prefix(folder).unwrap().display().to_string())
-        .collect();
+    let mut names: Vec<String> =
+        found.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect();
     names.sort();
     names
 }

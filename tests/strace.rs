@@ -14,17 +14,7 @@ fn trace(sandbox: &Sandbox, calls: &str, name: &str) -> Vec<String> {
     sandbox
         .run(
             &peers::system("strace"),
-            [
-                "-f",
-                "-qq",
-                "-o",
-                log.to_str().unwrap(),
-                "-e",
-                &calls,
-                program,
-                "decrypt",
-                name,
-            ],
+            ["-f", "-qq", "-o", log.to_str().unwrap(), "-e", &calls, program, "decrypt", name],
         )
         .go()
         .success();

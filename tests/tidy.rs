@@ -34,9 +34,7 @@ struct Source {
 
 fn rust_files(folder: &str) -> Vec<Source> {
     let files = below(folder);
-    let files = files
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|ext| ext == "rs"));
+    let files = files.into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "rs"));
     files.map(Source::read).collect()
 }
 
@@ -45,20 +43,13 @@ impl Source {
         let text = fs::read_to_string(&path).unwrap();
         let tests = text.find("\n#[cfg(test)]\nmod tests {");
         let shipped = tests.map_or(text.as_str(), |at| &text[..=at]);
-        let module_doc = shipped
-            .lines()
-            .filter_map(|line| line.strip_prefix("//!"))
-            .collect();
+        let module_doc = shipped.lines().filter_map(|line| line.strip_prefix("//!")).collect();
         let code = shipped.lines().fold(String::new(), |mut code, line| {
             code.push_str(without_comment(line));
             code.push('\n');
             code
         });
-        Source {
-            path,
-            code,
-            module_doc,
-        }
+        Source { path, code, module_doc }
     }
 
     /// Returns the top-level module of a file below `src`; `None` for `lib.rs` and `main.rs`.
@@ -122,9 +113,7 @@ fn used_modules(code: &str) -> Vec<String> {
 }
 
 fn identifier(text: &str) -> String {
-    text.chars()
-        .take_while(|&letter| letter.is_alphanumeric() || letter == '_')
-        .collect()
+    text.chars().take_while(|&letter| letter.is_alphanumeric() || letter == '_').collect()
 }
 
 fn layer(module: &str) -> Option<usize> {
@@ -163,19 +152,14 @@ fn used_modules_are_understood() {
         used_modules("use crate::a::B; use crate::{c, d::{E, F},\n g}; let h = crate::i();"),
         ["a", "c", "d", "g", "i"]
     );
-    assert_eq!(
-        without_comment("x(\"https://y\"); // crate::z"),
-        "x(\"https://y\"); "
-    );
+    assert_eq!(without_comment("x(\"https://y\"); // crate::z"), "x(\"https://y\"); ");
 }
 
 #[test]
 fn no_unwrap_outside_tests() {
     let pattern = Regex::new(r"\.unwrap\(\)|\.unwrap_err\(\)|\b(todo|unimplemented|dbg)!").unwrap();
-    let found: Vec<String> = rust_files("src")
-        .iter()
-        .flat_map(|source| source.places(&pattern))
-        .collect();
+    let found: Vec<String> =
+        rust_files("src").iter().flat_map(|source| source.places(&pattern)).collect();
     assert_none(&found, "may panic");
 }
 
@@ -208,11 +192,7 @@ fn every_file_says_what_it_is() {
 #[test]
 fn nothing_is_left_to_do() {
     // In two pieces, so that this file does not have the words.
-    let words = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X"),
-    ];
+    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let mut found = Vec::new();
     for folder in ["src", "tests", "fuzz", ".ci"] {
         for path in below(folder) {

@@ -27,12 +27,9 @@ impl Vector {
             .filter(|path| path.file_stem().is_some_and(|stem| stem == "encrypted"))
             .map(|encrypted| {
                 let folder = encrypted.parent().unwrap();
-                let name = folder
-                    .strip_prefix(repository().join("testdata/vectors"))
-                    .unwrap();
-                let decrypted = folder
-                    .join("decrypted")
-                    .with_extension(encrypted.extension().unwrap());
+                let name = folder.strip_prefix(repository().join("testdata/vectors")).unwrap();
+                let decrypted =
+                    folder.join("decrypted").with_extension(encrypted.extension().unwrap());
                 Vector {
                     name: name.display().to_string(),
                     decrypted: decrypted.exists().then_some(decrypted),
@@ -43,11 +40,7 @@ impl Vector {
     }
 
     fn format(&self) -> &'static str {
-        match self
-            .encrypted
-            .extension()
-            .and_then(|ending| ending.to_str())
-        {
+        match self.encrypted.extension().and_then(|ending| ending.to_str()) {
             Some("yaml") => "yaml",
             Some("json") => "json",
             Some("env") => "dotenv",
@@ -68,10 +61,7 @@ fn expectations() -> BTreeMap<String, String> {
         .map(|line| {
             let (case, rest) = line.split_once(' ').expect("a case and what it does");
             let (what, reason) = rest.split_once(": ").expect("a reason");
-            assert!(
-                matches!(what, "reads" | "prints") && !reason.is_empty(),
-                "{line}"
-            );
+            assert!(matches!(what, "reads" | "prints") && !reason.is_empty(), "{line}");
             (case.to_owned(), what.to_owned())
         })
         .collect()
@@ -79,18 +69,13 @@ fn expectations() -> BTreeMap<String, String> {
 
 /// Decrypts a vector; `None` if that fails.
 fn decrypt(sandbox: &Sandbox, vector: &Vector) -> Option<Vec<u8>> {
-    let outcome = sandbox
-        .encfile([Path::new("decrypt"), &vector.encrypted])
-        .go();
+    let outcome = sandbox.encfile([Path::new("decrypt"), &vector.encrypted]).go();
     outcome.has_succeeded().then(|| outcome.into_stdout())
 }
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.env(
-        "SOPS_AGE_KEY_FILE",
-        repository().join("testdata/vectors/keys.txt"),
-    );
+    sandbox.env("SOPS_AGE_KEY_FILE", repository().join("testdata/vectors/keys.txt"));
     sandbox
 }
 
@@ -132,9 +117,7 @@ fn encfile_prints_what_sops_prints() {
             continue;
         };
         let same = decrypt(&sandbox, &vector).is_some_and(|printed| printed == expected);
-        let excused = expectations
-            .get(&vector.name)
-            .is_some_and(|what| what == "prints");
+        let excused = expectations.get(&vector.name).is_some_and(|what| what == "prints");
         if same == excused {
             wrong.push(vector.name);
         }
@@ -147,10 +130,7 @@ fn encfile_prints_what_sops_prints() {
 
 #[test]
 fn every_expectation_is_about_a_vector() {
-    let names: Vec<String> = Vector::all()
-        .into_iter()
-        .map(|vector| vector.name)
-        .collect();
+    let names: Vec<String> = Vector::all().into_iter().map(|vector| vector.name).collect();
     for case in expectations().keys() {
         assert!(names.contains(case), "{case}");
     }

@@ -14,11 +14,7 @@ pub const TARGETS: &[(&str, fn(&[u8]), &[&str])] = &[
     ("json", json, &["corpus/json", "examples"]),
     ("dotenv", dotenv, &["corpus/dotenv", "examples"]),
     ("binary", binary, &["corpus/binary", "examples"]),
-    (
-        "yaml",
-        yaml,
-        &["corpus/yaml", "corpus/yaml-comments", "examples"],
-    ),
+    ("yaml", yaml, &["corpus/yaml", "corpus/yaml-comments", "examples"]),
     ("names", names, &["corpus"]),
 ];
 

@@ -23,6 +23,8 @@ pub struct Previous {
     plain: Option<Tree>,
     entries: Vec<Entry>,
     hashers: (RandomState, RandomState),
+    /// How many nodes the old and the new text have in common at the start and at the end.
+    alike: (usize, usize),
     /// The metadata block, and where it stood.
     pub(super) block: SecretBytes,
     pub(super) position: Option<usize>,
@@ -91,8 +93,26 @@ impl Previous {
             && surroundings(plain.node(old).site) == surroundings(tree.node(new).site)
     }
 
-    /// Equal values of one list share the key. The one at the same place is meant, counted from
-    /// the start or, behind an insertion, from the end.
+    /// Compares the text that was with the one that will be encrypted: as far as both begin alike,
+    /// and end alike, equal values of a list keep their own ciphertexts.
+    pub(super) fn align(&mut self, tree: &Tree) {
+        let Some(plain) = &self.plain else { return };
+        let all = |tree: &Tree| {
+            (0..tree.nodes().len()).filter_map(|index| tree.id_at(index)).collect::<Vec<_>>()
+        };
+        let (old, new) = (all(plain), all(tree));
+        let same = |(&old, &new): (&NodeId, &NodeId)| {
+            plain.key(old) == tree.key(new)
+                && plain.value(old) == tree.value(new)
+                && plain.comment(old) == tree.comment(new)
+        };
+        let prefix = old.iter().zip(&new).take_while(|&pair| same(pair)).count();
+        let suffix = old.iter().rev().zip(new.iter().rev()).take_while(|&pair| same(pair)).count();
+        self.alike = (prefix, suffix);
+    }
+
+    /// Equal values of one list share the key. In the parts that both texts have in common, the
+    /// one at the same place is meant.
     fn free_at_place(
         &self,
         candidates: &Range<usize>,
@@ -100,13 +120,18 @@ impl Previous {
     ) -> Option<usize> {
         let (tree, new) = leaf?;
         let plain = self.plain.as_ref()?;
-        let from_end = (new.index() + plain.nodes().len()).checked_sub(tree.nodes().len());
+        let (prefix, suffix) = self.alike;
+        let place = if new.index() < prefix {
+            new.index()
+        } else if new.index() + suffix >= tree.nodes().len() {
+            (new.index() + plain.nodes().len()).checked_sub(tree.nodes().len())?
+        } else {
+            return None;
+        };
+        // The entries of one key are in tree order.
         let entries = &self.entries[candidates.clone()];
-        [Some(new.index()), from_end].into_iter().flatten().find_map(|place| {
-            // The entries of one key are in tree order.
-            let at = entries.binary_search_by_key(&Some(place), |entry| Some(entry.plain?.index()));
-            at.ok().filter(|&at| !entries[at].used).map(|at| candidates.start + at)
-        })
+        let at = entries.binary_search_by_key(&Some(place), |entry| Some(entry.plain?.index()));
+        at.ok().filter(|&at| !entries[at].used).map(|at| candidates.start + at)
     }
 
     /// Returns the first of the candidates that is not used yet.
@@ -162,6 +187,7 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
         plain,
         entries: Vec::with_capacity(opened.len()),
         hashers: (RandomState::new(), RandomState::new()),
+        alike: (0, 0),
         block: detached.block,
         position: detached.position,
         text,

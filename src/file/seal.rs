@@ -49,6 +49,9 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
         return Err(FileError::NoDocument);
     }
     check_types(&tree)?;
+    if let Some(previous) = previous.as_deref_mut() {
+        previous.align(&tree);
+    }
     let cipher = data_key.cipher();
     let selector = metadata.selector();
     let sealing = Sealing {

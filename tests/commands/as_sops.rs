@@ -65,22 +65,14 @@ fn decrypt_ignores_a_default_file() {
 fn decrypt_prints_in_the_format_of_the_name_not_of_the_input_type() {
     let sandbox = encrypted();
     fs::rename(sandbox.path("app.json"), sandbox.path("app.enc")).unwrap();
-    sandbox
-        .as_sops(["decrypt", "--input-type", "json", "app.enc"])
-        .go()
-        .code(4)
-        .no_stdout();
+    sandbox.as_sops(["decrypt", "--input-type", "json", "app.enc"]).go().code(4).no_stdout();
 }
 
 #[test]
 fn a_file_that_is_already_encrypted_is_refused_with_203() {
     let sandbox = encrypted();
     let before = sandbox.state_of("app.json");
-    sandbox
-        .as_sops(["encrypt", "-i", "app.json"])
-        .go()
-        .code(203)
-        .no_stdout();
+    sandbox.as_sops(["encrypt", "-i", "app.json"]).go().code(203).no_stdout();
     assert_eq!(sandbox.state_of("app.json"), before);
 }
 
@@ -110,22 +102,14 @@ fn no_command_word_means_edit() {
     let sandbox = encrypted();
     sandbox.edit_with("sed -i s/5432/6543/ \"$1\"");
     sandbox.as_sops(["app.json"]).go().success().no_stdout();
-    sandbox
-        .as_sops(["-d", "app.json"])
-        .go()
-        .success()
-        .stdout(PLAIN.replace("5432", "6543"));
+    sandbox.as_sops(["-d", "app.json"]).go().success().stdout(PLAIN.replace("5432", "6543"));
 }
 
 #[test]
 fn a_missing_file_exits_100() {
     let sandbox = plain();
     for command in ["encrypt", "decrypt"] {
-        sandbox
-            .as_sops([command, "none.json"])
-            .go()
-            .code(100)
-            .no_stdout();
+        sandbox.as_sops([command, "none.json"]).go().code(100).no_stdout();
     }
     sandbox.as_sops(["edit"]).go().code(100);
 }
@@ -133,21 +117,11 @@ fn a_missing_file_exits_100() {
 #[test]
 fn conflicting_flags_exit_8() {
     let sandbox = plain();
-    sandbox
-        .as_sops(["encrypt", "-i", "--output", "x.json", "app.json"])
-        .go()
-        .code(8);
+    sandbox.as_sops(["encrypt", "-i", "--output", "x.json", "app.json"]).go().code(8);
     sandbox.as_sops(["encrypt", "-i"]).input(PLAIN).go().code(8);
     sandbox.as_sops(["encrypt"]).input(PLAIN).go().code(8);
     sandbox
-        .as_sops([
-            "encrypt",
-            "--encrypted-regex",
-            "a",
-            "--encrypted-suffix",
-            "b",
-            "app.json",
-        ])
+        .as_sops(["encrypt", "--encrypted-regex", "a", "--encrypted-suffix", "b", "app.json"])
         .go()
         .code(8);
     assert_eq!(sandbox.read("app.json"), PLAIN);
@@ -178,12 +152,7 @@ fn texts_that_do_not_parse_exit_2() {
     ] {
         let sandbox = plain();
         sandbox.write(name, text);
-        sandbox
-            .as_sops(["encrypt", "-i", name])
-            .secrets_in_messages()
-            .go()
-            .code(2)
-            .no_stdout();
+        sandbox.as_sops(["encrypt", "-i", name]).secrets_in_messages().go().code(2).no_stdout();
         assert_eq!(sandbox.read(name), text);
     }
 }
@@ -200,14 +169,9 @@ fn empty_files_are_what_their_format_makes_of_them() {
 #[test]
 fn the_wrong_identity_exits_128() {
     let sandbox = encrypted();
-    let outcome = sandbox
-        .as_sops(["decrypt", "app.json"])
-        .env("SOPS_AGE_KEY_FILE", BOB.path())
-        .go();
-    outcome
-        .code(128)
-        .no_stdout()
-        .says([&ALICE.recipient(), "Group 0: FAILED"]);
+    let outcome =
+        sandbox.as_sops(["decrypt", "app.json"]).env("SOPS_AGE_KEY_FILE", BOB.path()).go();
+    outcome.code(128).no_stdout().says([&ALICE.recipient(), "Group 0: FAILED"]);
 }
 
 /// Changes the file `app.json` by a function of its text.
@@ -234,10 +198,7 @@ fn a_changed_ciphertext_exits_25() {
 #[test]
 fn a_removed_value_exits_51() {
     let (sandbox, outcome) = tampered(|text| {
-        let lines: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.contains("\"port\""))
-            .collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"port\"")).collect();
         lines.join("\n")
     });
     outcome.code(51).no_stdout();
@@ -252,23 +213,12 @@ fn a_removed_value_exits_51() {
 fn no_key_and_no_rule_exit_1() {
     let sandbox = Sandbox::new();
     sandbox.write("app.json", PLAIN);
-    sandbox
-        .as_sops(["encrypt", "app.json"])
-        .go()
-        .code(1)
-        .no_stdout();
+    sandbox.as_sops(["encrypt", "app.json"]).go().code(1).no_stdout();
     sandbox.write(
         ".sops.yaml",
-        format!(
-            "creation_rules:\n  - path_regex: other\n    age: {}\n",
-            ALICE.recipient()
-        ),
+        format!("creation_rules:\n  - path_regex: other\n    age: {}\n", ALICE.recipient()),
     );
-    sandbox
-        .as_sops(["encrypt", "app.json"])
-        .go()
-        .code(1)
-        .no_stdout();
+    sandbox.as_sops(["encrypt", "app.json"]).go().code(1).no_stdout();
 }
 
 #[test]
@@ -276,20 +226,13 @@ fn recipients_come_from_the_flag_or_the_environment() {
     let sandbox = Sandbox::with_identity(BOB);
     sandbox.write("app.json", PLAIN);
     let recipient = BOB.recipient();
-    sandbox
-        .as_sops(["encrypt", "--age", &recipient, "app.json"])
-        .go()
-        .success();
+    sandbox.as_sops(["encrypt", "--age", &recipient, "app.json"]).go().success();
     sandbox
         .as_sops(["encrypt", "-i", "app.json"])
         .env("SOPS_AGE_RECIPIENTS", &recipient)
         .go()
         .success();
-    sandbox
-        .as_sops(["decrypt", "app.json"])
-        .go()
-        .success()
-        .stdout(PLAIN);
+    sandbox.as_sops(["decrypt", "app.json"]).go().success().stdout(PLAIN);
 }
 
 #[test]
@@ -300,18 +243,9 @@ fn the_config_is_searched_for_from_the_working_directory() {
     let path = sandbox.config_for(&[ALICE]);
     fs::rename(path, sandbox.path("deep/.sops.yaml")).unwrap();
     sandbox.as_sops(["encrypt", "deep/app.json"]).go().code(1);
+    sandbox.as_sops(["encrypt", "app.json"]).in_folder("deep").go().success();
     sandbox
-        .as_sops(["encrypt", "app.json"])
-        .in_folder("deep")
-        .go()
-        .success();
-    sandbox
-        .as_sops([
-            "--config",
-            "../deep/.sops.yaml",
-            "encrypt",
-            "../deep/app.json",
-        ])
+        .as_sops(["--config", "../deep/.sops.yaml", "encrypt", "../deep/app.json"])
         .in_folder("elsewhere")
         .go()
         .success();
@@ -328,21 +262,14 @@ fn an_unknown_field_of_a_rule_is_no_error() {
 fn a_bad_regex_of_a_rule_is_an_error() {
     let sandbox = plain();
     sandbox.config_with(&[ALICE], "    path_regex: '['\n");
-    sandbox
-        .as_sops(["encrypt", "app.json"])
-        .go()
-        .code(1)
-        .no_stdout();
+    sandbox.as_sops(["encrypt", "app.json"]).go().code(1).no_stdout();
 }
 
 #[test]
 fn a_rule_that_covers_nothing_still_encrypts() {
     let sandbox = plain();
     sandbox.config_with(&[ALICE], "    encrypted_regex: ^nothing$\n");
-    sandbox
-        .as_sops(["encrypt", "-i", "app.json"])
-        .go()
-        .success();
+    sandbox.as_sops(["encrypt", "-i", "app.json"]).go().success();
     assert!(sandbox.read("app.json").contains("\"canary-one\""));
 }
 
@@ -354,25 +281,15 @@ fn extract_prints_a_value_without_a_newline() {
         .go()
         .success()
         .stdout("canary-one");
-    sandbox
-        .as_sops(["decrypt", "--extract", "[\"none\"]", "app.json"])
-        .go()
-        .code(1);
-    sandbox
-        .as_sops(["decrypt", "--extract", "none", "app.json"])
-        .go()
-        .code(91);
+    sandbox.as_sops(["decrypt", "--extract", "[\"none\"]", "app.json"]).go().code(1);
+    sandbox.as_sops(["decrypt", "--extract", "none", "app.json"]).go().code(91);
 }
 
 #[test]
 fn nested_values_do_not_go_to_dotenv() {
     let sandbox = Sandbox::with_identity(ALICE);
     sandbox.encrypted_by_sops("a.json", "{\"a\": {\"b\": \"canary-one\"}}", &[ALICE]);
-    sandbox
-        .as_sops(["decrypt", "--output-type", "dotenv", "a.json"])
-        .go()
-        .code(4)
-        .no_stdout();
+    sandbox.as_sops(["decrypt", "--output-type", "dotenv", "a.json"]).go().code(4).no_stdout();
 }
 
 #[test]
@@ -391,11 +308,7 @@ fn a_new_file_is_written_with_its_recipients() {
     sandbox.config_for(&[ALICE]);
     sandbox.edit_with("printf 'A=canary-one\\n' > \"$1\"");
     sandbox.as_sops(["edit", "new.env"]).go().success();
-    sandbox
-        .as_sops(["decrypt", "new.env"])
-        .go()
-        .success()
-        .stdout("A=canary-one\n");
+    sandbox.as_sops(["decrypt", "new.env"]).go().success().stdout("A=canary-one\n");
     assert!(sandbox.read("new.env").contains(&ALICE.recipient()));
 }
 

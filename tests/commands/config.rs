@@ -22,10 +22,7 @@ fn the_config_is_searched_for_from_the_file_upwards() {
     let sandbox = Sandbox::new();
     sandbox.write("project/.sops.yaml", rule_for(ALICE));
     sandbox.write("project/deep/er/app.json", PLAIN);
-    assert_eq!(
-        recipients(&sandbox, "project/deep/er/app.json"),
-        (true, false)
-    );
+    assert_eq!(recipients(&sandbox, "project/deep/er/app.json"), (true, false));
 }
 
 #[test]
@@ -42,10 +39,8 @@ fn a_config_that_sops_would_find_with_other_recipients_is_a_conflict() {
     assert_eq!(sandbox.read("project/app.json"), PLAIN);
 
     for (config, expected) in [(".sops.yaml", BOB), ("project/.sops.yaml", ALICE)] {
-        let outcome = sandbox
-            .encfile(["encrypt", "--config", config, "project/app.json"])
-            .go()
-            .success();
+        let outcome =
+            sandbox.encfile(["encrypt", "--config", config, "project/app.json"]).go().success();
         let text = String::from_utf8(outcome.into_stdout()).unwrap();
         assert!(text.contains(&expected.recipient()), "{config}");
     }
@@ -54,16 +49,10 @@ fn a_config_that_sops_would_find_with_other_recipients_is_a_conflict() {
 #[test]
 fn a_config_that_sops_would_find_with_another_selector_is_a_conflict() {
     let sandbox = Sandbox::new();
-    sandbox.write(
-        ".sops.yaml",
-        format!("{}    encrypted_regex: ^x\n", rule_for(ALICE)),
-    );
+    sandbox.write(".sops.yaml", format!("{}    encrypted_regex: ^x\n", rule_for(ALICE)));
     sandbox.write("project/.sops.yaml", rule_for(ALICE));
     sandbox.write("project/app.json", PLAIN);
-    sandbox
-        .encfile(["encrypt", "-i", "project/app.json"])
-        .go()
-        .failure();
+    sandbox.encfile(["encrypt", "-i", "project/app.json"]).go().failure();
 }
 
 #[test]
@@ -93,16 +82,8 @@ fn the_first_rule_that_matches_the_relative_path_is_taken() {
     assert_eq!(recipients(&sandbox, "secrets/deep/app.json"), (false, true));
 
     sandbox.write("secrets/other.json", PLAIN);
-    sandbox
-        .encfile(["encrypt", "-i", "../secrets/other.json"])
-        .in_folder("work")
-        .go()
-        .success();
-    assert!(
-        sandbox
-            .read("secrets/other.json")
-            .contains(&ALICE.recipient())
-    );
+    sandbox.encfile(["encrypt", "-i", "../secrets/other.json"]).in_folder("work").go().success();
+    assert!(sandbox.read("secrets/other.json").contains(&ALICE.recipient()));
 }
 
 #[test]
@@ -110,17 +91,10 @@ fn no_rule_that_matches_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".sops.yaml",
-        format!(
-            "creation_rules:\n  - path_regex: ^other/\n    age: {}\n",
-            ALICE.recipient()
-        ),
+        format!("creation_rules:\n  - path_regex: ^other/\n    age: {}\n", ALICE.recipient()),
     );
     sandbox.write("app.json", PLAIN);
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .code(1)
-        .says([".sops.yaml", "app.json"]);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1).says([".sops.yaml", "app.json"]);
 }
 
 #[test]
@@ -141,18 +115,11 @@ fn unknown_top_level_keys_and_merge_keys_are_allowed() {
 fn lists_of_recipients_and_comma_separated_ones_are_the_same() {
     for recipients_text in [
         format!("{},{}", ALICE.recipient(), BOB.recipient()),
-        format!(
-            ">-\n      {},\n      {}",
-            ALICE.recipient(),
-            BOB.recipient()
-        ),
+        format!(">-\n      {},\n      {}", ALICE.recipient(), BOB.recipient()),
         format!("[{}, {}]", ALICE.recipient(), BOB.recipient()),
     ] {
         let sandbox = Sandbox::new();
-        sandbox.write(
-            ".sops.yaml",
-            format!("creation_rules:\n  - age: {recipients_text}\n"),
-        );
+        sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {recipients_text}\n"));
         sandbox.write("app.json", PLAIN);
         assert_eq!(recipients(&sandbox, "app.json"), (true, true));
     }
@@ -163,30 +130,20 @@ fn refused<const N: usize>(fields: &str, parts: [&str; N]) {
     let sandbox = Sandbox::new();
     sandbox.config_with(&[ALICE], fields);
     sandbox.write("app.json", PLAIN);
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .code(1)
-        .says([".sops.yaml"])
-        .says(parts);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1).says([".sops.yaml"]).says(parts);
     assert_eq!(sandbox.read("app.json"), PLAIN);
 }
 
 #[test]
 fn an_unknown_field_of_a_rule_is_an_error_with_line_and_suggestion() {
-    refused(
-        "    encripted_regex: ^password$\n",
-        ["encripted_regex", "encrypted_regex", "3"],
-    );
+    refused("    encripted_regex: ^password$\n", ["encripted_regex", "encrypted_regex", "3"]);
     refused("    path_regx: ^app\n", ["path_regx", "path_regex", "3"]);
 }
 
 #[test]
 fn an_unknown_field_of_a_key_group_is_an_error_with_line_and_suggestion() {
-    let group = format!(
-        "    key_groups:\n      - age: [{}]\n        pgb: [x]\n",
-        ALICE.recipient()
-    );
+    let group =
+        format!("    key_groups:\n      - age: [{}]\n        pgb: [x]\n", ALICE.recipient());
     refused(&group, ["pgb", "pgp", "5"]);
 }
 
@@ -209,11 +166,7 @@ fn a_config_that_is_not_yaml_is_an_error_with_line() {
     let sandbox = Sandbox::new();
     sandbox.write(".sops.yaml", "creation_rules:\n  - age: [\n");
     sandbox.write("app.json", PLAIN);
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .code(1)
-        .says([".sops.yaml"]);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1).says([".sops.yaml"]);
 }
 
 #[test]

@@ -17,12 +17,7 @@ fn encrypted() -> Sandbox {
 
 #[test]
 fn the_exact_bytes_are_printed_and_nothing_else() {
-    encrypted()
-        .encfile(["decrypt", "app.json"])
-        .go()
-        .success()
-        .stdout(PLAIN)
-        .no_stderr();
+    encrypted().encfile(["decrypt", "app.json"]).go().success().stdout(PLAIN).no_stderr();
 }
 
 #[test]
@@ -31,11 +26,7 @@ fn the_content_decides_not_the_name() {
     let text = sandbox.read("app.json");
     for name in ["app.txt", "app.yaml.bak", ".env.secret", "noname"] {
         sandbox.write(name, &text);
-        sandbox
-            .encfile(["decrypt", name])
-            .go()
-            .success()
-            .stdout(PLAIN);
+        sandbox.encfile(["decrypt", name]).go().success().stdout(PLAIN);
     }
 }
 
@@ -44,11 +35,7 @@ fn binary_files_come_out_as_they_were() {
     let sandbox = Sandbox::with_identity(ALICE);
     let bytes: Vec<u8> = (0..=255).collect();
     sandbox.encrypted_by_sops("key.bin", &bytes, &[ALICE]);
-    sandbox
-        .encfile(["decrypt", "key.bin"])
-        .go()
-        .success()
-        .stdout(bytes);
+    sandbox.encfile(["decrypt", "key.bin"]).go().success().stdout(bytes);
 }
 
 #[test]
@@ -57,27 +44,15 @@ fn identities_come_from_every_source() {
     sandbox.no_env("SOPS_AGE_KEY_FILE");
     let key_file = ALICE.path();
     let command = format!("cat '{}'", key_file.display());
-    sandbox
-        .encfile(["decrypt", "app.json"])
-        .env("SOPS_AGE_KEY", ALICE.identity())
-        .go()
-        .success();
-    sandbox
-        .encfile(["decrypt", "app.json"])
-        .env("SOPS_AGE_KEY_CMD", command)
-        .go()
-        .success();
+    sandbox.encfile(["decrypt", "app.json"]).env("SOPS_AGE_KEY", ALICE.identity()).go().success();
+    sandbox.encfile(["decrypt", "app.json"]).env("SOPS_AGE_KEY_CMD", command).go().success();
     let home = sandbox.home();
     for folder in [home.join(".config"), home.join("xdg")] {
         let keys = folder.join("sops/age/keys.txt");
         std::fs::create_dir_all(keys.parent().unwrap()).unwrap();
         std::fs::copy(&key_file, &keys).unwrap();
         let run = sandbox.encfile(["decrypt", "app.json"]);
-        let run = if folder.ends_with("xdg") {
-            run.env("XDG_CONFIG_HOME", &folder)
-        } else {
-            run
-        };
+        let run = if folder.ends_with("xdg") { run.env("XDG_CONFIG_HOME", &folder) } else { run };
         run.go().success();
         std::fs::remove_file(keys).unwrap();
     }
@@ -124,35 +99,21 @@ fn no_message_shows_an_identity() {
 
 #[test]
 fn a_missing_file_exits_100() {
-    encrypted()
-        .encfile(["decrypt", "none.json"])
-        .go()
-        .code(100)
-        .no_stdout()
-        .says(["none.json"]);
+    encrypted().encfile(["decrypt", "none.json"]).go().code(100).no_stdout().says(["none.json"]);
 }
 
 #[test]
 fn a_directory_is_no_file() {
     let sandbox = encrypted();
     sandbox.write("folder/x", "");
-    sandbox
-        .encfile(["decrypt", "folder"])
-        .go()
-        .code(2)
-        .no_stdout();
+    sandbox.encfile(["decrypt", "folder"]).go().code(2).no_stdout();
 }
 
 #[test]
 fn a_plain_file_is_refused() {
     let sandbox = encrypted();
     sandbox.write("plain.json", PLAIN);
-    sandbox
-        .encfile(["decrypt", "plain.json"])
-        .go()
-        .code(1)
-        .no_stdout()
-        .says(["plain.json"]);
+    sandbox.encfile(["decrypt", "plain.json"]).go().code(1).no_stdout().says(["plain.json"]);
 }
 
 #[test]
@@ -161,10 +122,7 @@ fn a_changed_ciphertext_is_named_by_its_path() {
     let text = sandbox.read("app.json");
     let at = text.find("data:").unwrap() + "data:".len();
     let other = if &text[at..=at] == "A" { "B" } else { "A" };
-    sandbox.write(
-        "app.json",
-        format!("{}{other}{}", &text[..at], &text[at + 1..]),
-    );
+    sandbox.write("app.json", format!("{}{other}{}", &text[..at], &text[at + 1..]));
     sandbox
         .encfile(["decrypt", "app.json"])
         .go()
@@ -177,10 +135,7 @@ fn a_changed_ciphertext_is_named_by_its_path() {
 fn with_wrong_mac() -> Sandbox {
     let sandbox = encrypted();
     let text = sandbox.read("app.json");
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.contains("\"port\""))
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"port\"")).collect();
     sandbox.write("app.json", lines.join("\n"));
     sandbox
 }
@@ -189,10 +144,8 @@ fn with_wrong_mac() -> Sandbox {
 fn a_wrong_mac_is_refused_and_no_computed_mac_is_shown() {
     let sandbox = with_wrong_mac();
     let hex = regex::Regex::new("[0-9A-F]{32}").unwrap();
-    for run in [
-        sandbox.encfile(["decrypt", "app.json"]),
-        sandbox.as_sops(["decrypt", "app.json"]),
-    ] {
+    for run in [sandbox.encfile(["decrypt", "app.json"]), sandbox.as_sops(["decrypt", "app.json"])]
+    {
         let outcome = run.go().code(51).no_stdout();
         // An unkeyed hash of the plaintext helps who guesses the plaintext.
         assert!(!hex.is_match(outcome.messages()), "{outcome}");
@@ -211,21 +164,11 @@ fn ignoring_the_mac_is_possible() {
 #[test]
 fn extract_prints_one_value() {
     let sandbox = encrypted();
-    for (path, value) in [
-        ("[\"password\"]", "canary-one"),
-        ("[\"list\"][0]", "canary-two"),
-        ("[\"port\"]", "5432"),
-    ] {
-        sandbox
-            .encfile(["decrypt", "--extract", path, "app.json"])
-            .go()
-            .success()
-            .stdout(value);
-        sandbox
-            .encfile(["decrypt", "app.json", "--extract", path])
-            .go()
-            .success()
-            .stdout(value);
+    for (path, value) in
+        [("[\"password\"]", "canary-one"), ("[\"list\"][0]", "canary-two"), ("[\"port\"]", "5432")]
+    {
+        sandbox.encfile(["decrypt", "--extract", path, "app.json"]).go().success().stdout(value);
+        sandbox.encfile(["decrypt", "app.json", "--extract", path]).go().success().stdout(value);
     }
     sandbox
         .encfile(["decrypt", "--extract", "[\"none\"]", "app.json"])
@@ -239,10 +182,9 @@ fn extract_prints_one_value() {
 fn output_types_convert() {
     let sandbox = Sandbox::with_identity(ALICE);
     sandbox.encrypted_by_sops("a.json", "{\"A\": \"canary\", \"B\": 2}", &[ALICE]);
-    for (output_type, text) in [
-        ("yaml", "A: canary\nB: 2\n"),
-        ("json", "{\n\t\"A\": \"canary\",\n\t\"B\": 2\n}\n"),
-    ] {
+    for (output_type, text) in
+        [("yaml", "A: canary\nB: 2\n"), ("json", "{\n\t\"A\": \"canary\",\n\t\"B\": 2\n}\n")]
+    {
         sandbox
             .encfile(["decrypt", "--output-type", output_type, "a.json"])
             .go()
@@ -280,11 +222,7 @@ fn an_unknown_output_type_is_an_error() {
 fn in_place_writes_the_plain_file_for_its_owner_only() {
     let sandbox = encrypted();
     sandbox.set_mode("app.json", 0o644);
-    sandbox
-        .encfile(["decrypt", "-i", "app.json"])
-        .go()
-        .success()
-        .no_stdout();
+    sandbox.encfile(["decrypt", "-i", "app.json"]).go().success().no_stdout();
     assert_eq!(sandbox.read("app.json"), PLAIN);
     assert_eq!(sandbox.mode("app.json"), 0o600);
 }
@@ -295,11 +233,7 @@ fn an_output_file_is_for_its_owner_only() {
     sandbox.write("existing.json", "");
     sandbox.set_mode("existing.json", 0o644);
     for name in ["new.json", "existing.json"] {
-        sandbox
-            .encfile(["decrypt", "--output", name, "app.json"])
-            .go()
-            .success()
-            .no_stdout();
+        sandbox.encfile(["decrypt", "--output", name, "app.json"]).go().success().no_stdout();
         assert_eq!(sandbox.read(name), PLAIN);
         assert_eq!(sandbox.mode(name), 0o600, "{name}");
     }
@@ -309,16 +243,8 @@ fn an_output_file_is_for_its_owner_only() {
 fn several_files_need_in_place_and_all_are_tried() {
     let sandbox = encrypted();
     sandbox.encrypted_by_sops("b.env", "A=canary\n", &[ALICE]);
-    sandbox
-        .encfile(["decrypt", "app.json", "b.env"])
-        .go()
-        .failure()
-        .says(["-i"]);
-    sandbox
-        .encfile(["decrypt", "-i", "none.json", "app.json", "b.env"])
-        .go()
-        .code(100)
-        .no_stdout();
+    sandbox.encfile(["decrypt", "app.json", "b.env"]).go().failure().says(["-i"]);
+    sandbox.encfile(["decrypt", "-i", "none.json", "app.json", "b.env"]).go().code(100).no_stdout();
     assert_eq!(sandbox.read("app.json"), PLAIN);
     assert_eq!(sandbox.read("b.env"), "A=canary\n");
 }
@@ -333,11 +259,7 @@ fn no_config_makes_a_decryption_of_a_file_fail() {
         "creation_rules:\n  - nonsense: 1\n",
     ] {
         sandbox.write(".sops.yaml", config);
-        sandbox
-            .encfile(["decrypt", "app.json"])
-            .go()
-            .success()
-            .stdout(PLAIN);
+        sandbox.encfile(["decrypt", "app.json"]).go().success().stdout(PLAIN);
     }
     std::fs::remove_file(sandbox.path(".sops.yaml")).unwrap();
     sandbox.write(".sops.yaml/directory", "");
@@ -355,11 +277,7 @@ fn keys_of_an_unknown_kind_are_no_obstacle() {
     );
     assert_ne!(text, changed);
     sandbox.write("app.json", changed);
-    sandbox
-        .encfile(["decrypt", "app.json"])
-        .go()
-        .success()
-        .stdout(PLAIN);
+    sandbox.encfile(["decrypt", "app.json"]).go().success().stdout(PLAIN);
 }
 
 #[test]
@@ -381,10 +299,7 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn output_that_cannot_be_written_is_an_error() {
     let sandbox = encrypted();
-    let full = std::fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_encfile"))
         .args(["decrypt", "app.json"])
         .current_dir(sandbox.path(""))
@@ -402,11 +317,8 @@ fn output_that_cannot_be_written_is_an_error() {
 fn the_file_itself_is_never_changed() {
     let sandbox = encrypted();
     let before = sandbox.state_of("app.json");
-    std::fs::set_permissions(
-        sandbox.path("app.json"),
-        std::fs::Permissions::from_mode(0o400),
-    )
-    .unwrap();
+    std::fs::set_permissions(sandbox.path("app.json"), std::fs::Permissions::from_mode(0o400))
+        .unwrap();
     sandbox.encfile(["decrypt", "app.json"]).go().success();
     assert_eq!(sandbox.state_of("app.json"), before);
     assert_eq!(sandbox.files(), ["app.json"]);

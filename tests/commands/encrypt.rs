@@ -18,22 +18,14 @@ fn plain() -> Sandbox {
 /// As [`plain`], and the file is encrypted.
 fn encrypted() -> Sandbox {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .success();
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
     sandbox
 }
 
 #[test]
 fn the_encrypted_file_keeps_its_layout() {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .success()
-        .no_stdout()
-        .no_stderr();
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().success().no_stdout().no_stderr();
     let text = sandbox.read_masked("app.json");
     let (values, metadata) = text.split_once("  \"sops\": {").expect("no metadata");
     assert_eq!(
@@ -56,11 +48,7 @@ fn the_encrypted_file_keeps_its_layout() {
 fn every_format_is_written() {
     for (name, text, expected) in [
         ("a.env", "# canary\nA=canary\nB=\n", "#<str>"),
-        (
-            "a.yaml",
-            "a: canary\nb: [1, true]\n",
-            "a: <str>\nb: [<int>, <bool>]\n",
-        ),
+        ("a.yaml", "a: canary\nb: [1, true]\n", "a: <str>\nb: [<int>, <bool>]\n"),
         ("a.pem", "canary\n", "\"data\": \"<str>\""),
     ] {
         let sandbox = plain();
@@ -68,11 +56,7 @@ fn every_format_is_written() {
         sandbox.encfile(["encrypt", "-i", name]).go().success();
         let written = sandbox.read_masked(name).replace("<comment>", "<str>");
         assert!(written.contains(expected), "{name}: {written}");
-        sandbox
-            .encfile(["decrypt", name])
-            .go()
-            .success()
-            .stdout(text);
+        sandbox.encfile(["decrypt", name]).go().success().stdout(text);
     }
 }
 
@@ -89,11 +73,7 @@ fn without_in_place_the_result_goes_to_standard_output() {
 #[test]
 fn with_output_the_result_goes_to_that_file() {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt", "--output", "enc.json", "app.json"])
-        .go()
-        .success()
-        .no_stdout();
+    sandbox.encfile(["encrypt", "--output", "enc.json", "app.json"]).go().success().no_stdout();
     assert_eq!(sandbox.read("app.json"), PLAIN);
     peers::assert_valid(&[sandbox.path("enc.json")]);
 }
@@ -101,27 +81,9 @@ fn with_output_the_result_goes_to_that_file() {
 #[test]
 fn flags_stand_before_or_after_the_file() {
     for arguments in [
-        [
-            "encrypt",
-            "-i",
-            "--encrypted-regex",
-            "^password$",
-            "app.json",
-        ],
-        [
-            "encrypt",
-            "app.json",
-            "--encrypted-regex",
-            "^password$",
-            "-i",
-        ],
-        [
-            "encrypt",
-            "-i",
-            "app.json",
-            "--encrypted-regex",
-            "^password$",
-        ],
+        ["encrypt", "-i", "--encrypted-regex", "^password$", "app.json"],
+        ["encrypt", "app.json", "--encrypted-regex", "^password$", "-i"],
+        ["encrypt", "-i", "app.json", "--encrypted-regex", "^password$"],
     ] {
         let sandbox = plain();
         sandbox.encfile(arguments).go().success();
@@ -134,10 +96,7 @@ fn flags_stand_before_or_after_the_file() {
 #[test]
 fn an_unknown_flag_is_an_error() {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt", "app.json", "-i", "--encripted-regex", "x"])
-        .go()
-        .failure();
+    sandbox.encfile(["encrypt", "app.json", "-i", "--encripted-regex", "x"]).go().failure();
     assert_eq!(sandbox.read("app.json"), PLAIN);
 }
 
@@ -168,11 +127,7 @@ fn compound_names_are_understood() {
         sandbox.encfile(["encrypt", "-i", name]).go().success();
         let written = sandbox.read(name);
         assert!(!written.contains("\"data\""), "{name} became binary");
-        sandbox
-            .encfile(["decrypt", name])
-            .go()
-            .success()
-            .stdout(text);
+        sandbox.encfile(["decrypt", name]).go().success().stdout(text);
     }
 }
 
@@ -180,22 +135,14 @@ fn compound_names_are_understood() {
 fn the_input_type_wins_over_the_name() {
     let sandbox = plain();
     sandbox.write("config.txt", "a: canary\n");
-    sandbox
-        .encfile(["encrypt", "-i", "--input-type", "yaml", "config.txt"])
-        .go()
-        .success();
+    sandbox.encfile(["encrypt", "-i", "--input-type", "yaml", "config.txt"]).go().success();
     assert!(sandbox.read_masked("config.txt").starts_with("a: <str>\n"));
 }
 
 #[test]
 fn standard_input_needs_a_name() {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt"])
-        .input(PLAIN)
-        .go()
-        .code(8)
-        .no_stdout();
+    sandbox.encfile(["encrypt"]).input(PLAIN).go().code(8).no_stdout();
     let outcome = sandbox
         .encfile(["encrypt", "--filename-override", "x/app.json"])
         .input(PLAIN)
@@ -208,36 +155,21 @@ fn standard_input_needs_a_name() {
 #[test]
 fn in_place_and_output_exclude_each_other() {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt", "-i", "--output", "x.json", "app.json"])
-        .go()
-        .code(8);
+    sandbox.encfile(["encrypt", "-i", "--output", "x.json", "app.json"]).go().code(8);
     assert_eq!(sandbox.files(), [".sops.yaml", "app.json"]);
 }
 
 #[test]
 fn a_missing_file_exits_100() {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt", "none.json"])
-        .go()
-        .code(100)
-        .no_stdout()
-        .says(["none.json"]);
+    sandbox.encfile(["encrypt", "none.json"]).go().code(100).no_stdout().says(["none.json"]);
 }
 
 #[test]
 fn a_text_that_does_not_parse_is_refused_with_its_place() {
     let sandbox = plain();
-    sandbox.write(
-        "bad.json",
-        "{\n  \"password\": \"canary-one\",\n  canary\n}\n",
-    );
-    sandbox
-        .encfile(["encrypt", "-i", "bad.json"])
-        .go()
-        .code(2)
-        .says(["bad.json", "3"]);
+    sandbox.write("bad.json", "{\n  \"password\": \"canary-one\",\n  canary\n}\n");
+    sandbox.encfile(["encrypt", "-i", "bad.json"]).go().code(2).says(["bad.json", "3"]);
 }
 
 #[test]
@@ -255,10 +187,7 @@ fn what_would_not_come_back_is_refused() {
     }
     let sandbox = plain();
     sandbox.write("invalid.json", b"{\"a\": \"canary \xff\"}");
-    sandbox
-        .encfile(["encrypt", "-i", "invalid.json"])
-        .go()
-        .failure();
+    sandbox.encfile(["encrypt", "-i", "invalid.json"]).go().failure();
 }
 
 #[test]
@@ -266,11 +195,7 @@ fn a_file_that_is_encrypted_and_in_order_needs_no_key_and_is_not_written() {
     let sandbox = encrypted();
     sandbox.no_env("SOPS_AGE_KEY_FILE");
     let before = sandbox.state_of("app.json");
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .success()
-        .no_stdout();
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().success().no_stdout();
     assert_eq!(sandbox.state_of("app.json"), before);
 }
 
@@ -279,11 +204,7 @@ fn a_file_that_is_encrypted_and_in_order_is_printed_unchanged() {
     let sandbox = encrypted();
     sandbox.no_env("SOPS_AGE_KEY_FILE");
     let text = sandbox.read("app.json");
-    sandbox
-        .encfile(["encrypt", "app.json"])
-        .go()
-        .success()
-        .stdout(text);
+    sandbox.encfile(["encrypt", "app.json"]).go().success().stdout(text);
 }
 
 #[test]
@@ -348,21 +269,11 @@ fn an_encrypted_output_is_not_replaced_without_its_identity() {
     sandbox.encfile(arguments).go().success();
     let before = sandbox.state_of("enc.json");
     sandbox.no_env("SOPS_AGE_KEY_FILE");
-    sandbox
-        .encfile(arguments)
-        .go()
-        .failure()
-        .says(["enc.json", "--new-data-key"]);
+    sandbox.encfile(arguments).go().failure().says(["enc.json", "--new-data-key"]);
     assert_eq!(sandbox.state_of("enc.json"), before);
 
     sandbox
-        .encfile([
-            "encrypt",
-            "--new-data-key",
-            "--output",
-            "enc.json",
-            "app.json",
-        ])
+        .encfile(["encrypt", "--new-data-key", "--output", "enc.json", "app.json"])
         .go()
         .success();
     assert_ne!(sandbox.read_bytes("enc.json"), before.3);
@@ -373,11 +284,7 @@ fn an_encrypted_output_is_not_replaced_without_its_identity() {
 fn several_files_need_in_place() {
     let sandbox = plain();
     sandbox.write("b.env", "A=canary\n");
-    sandbox
-        .encfile(["encrypt", "app.json", "b.env"])
-        .go()
-        .failure()
-        .says(["-i"]);
+    sandbox.encfile(["encrypt", "app.json", "b.env"]).go().failure().says(["-i"]);
     assert_eq!(sandbox.read("app.json"), PLAIN);
 }
 
@@ -387,14 +294,7 @@ fn of_several_files_all_are_tried_and_the_first_failure_is_the_exit_code() {
     sandbox.write("bad.json", "{");
     sandbox.write("last.env", "A=canary\n");
     sandbox
-        .encfile([
-            "encrypt",
-            "-i",
-            "none.json",
-            "app.json",
-            "bad.json",
-            "last.env",
-        ])
+        .encfile(["encrypt", "-i", "none.json", "app.json", "bad.json", "last.env"])
         .go()
         .code(100)
         .no_stdout()
@@ -407,17 +307,14 @@ fn of_several_files_all_are_tried_and_the_first_failure_is_the_exit_code() {
 fn a_rule_that_covers_none_of_the_values_is_refused() {
     let sandbox = plain();
     sandbox.config_with(&[ALICE], "    encrypted_regex: ^nothing$\n");
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .failure()
-        .says(["encrypted_regex", "^nothing$", "--allow-unencrypted"]);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().failure().says([
+        "encrypted_regex",
+        "^nothing$",
+        "--allow-unencrypted",
+    ]);
     assert_eq!(sandbox.read("app.json"), PLAIN);
 
-    sandbox
-        .encfile(["encrypt", "-i", "--allow-unencrypted", "app.json"])
-        .go()
-        .success();
+    sandbox.encfile(["encrypt", "-i", "--allow-unencrypted", "app.json"]).go().success();
     assert!(sandbox.read("app.json").contains("\"canary-one\""));
     peers::assert_valid(&[sandbox.path("app.json")]);
 }
@@ -433,17 +330,10 @@ fn every_selection_rule_is_followed() {
     ] {
         let sandbox = plain();
         sandbox.config_with(&[ALICE], &format!("    {rule}\n"));
-        sandbox
-            .encfile(["encrypt", "-i", "app.json"])
-            .go()
-            .success();
+        sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
         let text = sandbox.read("app.json");
         for canary in ["canary-one", "canary-two"] {
-            assert_eq!(
-                text.contains(canary),
-                canary == in_clear,
-                "{rule}: {canary}"
-            );
+            assert_eq!(text.contains(canary), canary == in_clear, "{rule}: {canary}");
         }
         peers::assert_valid(&[sandbox.path("app.json")]);
         sandbox
@@ -457,28 +347,17 @@ fn every_selection_rule_is_followed() {
 #[test]
 fn a_bad_selection_regex_is_refused() {
     let sandbox = plain();
-    sandbox
-        .encfile(["encrypt", "-i", "--encrypted-regex", "[", "app.json"])
-        .go()
-        .failure();
+    sandbox.encfile(["encrypt", "-i", "--encrypted-regex", "[", "app.json"]).go().failure();
     assert_eq!(sandbox.read("app.json"), PLAIN);
 }
 
 #[test]
 fn mac_only_encrypted_is_followed() {
     let sandbox = plain();
-    sandbox.config_with(
-        &[ALICE],
-        "    encrypted_regex: ^pass\n    mac_only_encrypted: true\n",
-    );
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .success();
+    sandbox.config_with(&[ALICE], "    encrypted_regex: ^pass\n    mac_only_encrypted: true\n");
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
     peers::assert_valid(&[sandbox.path("app.json")]);
-    let changed = sandbox
-        .read("app.json")
-        .replace("canary-two", "canary-other");
+    let changed = sandbox.read("app.json").replace("canary-two", "canary-other");
     sandbox.write("app.json", changed);
     sandbox.real_sops(["decrypt", "app.json"]).go().success();
     sandbox.encfile(["decrypt", "app.json"]).go().success();
@@ -496,20 +375,12 @@ fn key_groups_need_their_threshold() {
             BOB.recipient()
         ),
     );
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .success();
-    sandbox
-        .encfile(["decrypt", "app.json"])
-        .go()
-        .code(128)
-        .no_stdout();
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
+    sandbox.encfile(["decrypt", "app.json"]).go().code(128).no_stdout();
     let both = format!("{}\n{}\n", ALICE.identity(), BOB.identity());
-    for program in [
-        sandbox.encfile(["decrypt", "app.json"]),
-        sandbox.real_sops(["decrypt", "app.json"]),
-    ] {
+    for program in
+        [sandbox.encfile(["decrypt", "app.json"]), sandbox.real_sops(["decrypt", "app.json"])]
+    {
         program.env("SOPS_AGE_KEY", &both).go().success();
     }
 }
@@ -518,11 +389,7 @@ fn key_groups_need_their_threshold() {
 fn no_recipient_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.write("app.json", PLAIN);
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .code(1)
-        .says(["app.json"]);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1).says(["app.json"]);
     assert_eq!(sandbox.read("app.json"), PLAIN);
 }
 
@@ -531,10 +398,7 @@ fn a_bad_recipient_is_an_error_and_nothing_is_written() {
     let sandbox = Sandbox::new();
     sandbox.write("app.json", PLAIN);
     for recipient in ["foo", "age1qqqq", "AGE-SECRET-KEY-1CANARY", ""] {
-        sandbox
-            .encfile(["encrypt", "-i", "--age", recipient, "app.json"])
-            .go()
-            .failure();
+        sandbox.encfile(["encrypt", "-i", "--age", recipient, "app.json"]).go().failure();
         assert_eq!(sandbox.read("app.json"), PLAIN);
     }
 }

@@ -111,9 +111,7 @@ impl<'s> Run<'s> {
             // There is no safe way to start a program with a closed descriptor but a shell's.
             Stdin::Closed => {
                 let mut command = Command::new("/bin/sh");
-                command
-                    .args(["-c", r#"exec "$0" "$@" <&-"#])
-                    .arg(&self.program);
+                command.args(["-c", r#"exec "$0" "$@" <&-"#]).arg(&self.program);
                 command
             }
             _ => Command::new(&self.program),
@@ -241,10 +239,7 @@ impl Running<'_> {
             self.secrets_in_messages || !outcome.stderr.contains(CANARY),
             "a message shows a secret\n{outcome}"
         );
-        assert!(
-            !outcome.stderr.contains("panicked at"),
-            "the program panicked\n{outcome}"
-        );
+        assert!(!outcome.stderr.contains("panicked at"), "the program panicked\n{outcome}");
         self.sandbox.assert_no_leftovers(&outcome);
         outcome
     }
@@ -322,10 +317,7 @@ impl Outcome {
     /// Checks standard error exactly; ciphertexts, times and the sandbox's path are masked.
     #[track_caller]
     pub(crate) fn stderr(self, expected: &str) -> Outcome {
-        assert!(
-            self.stderr == expected,
-            "expected on stderr:\n{expected}\n{self}"
-        );
+        assert!(self.stderr == expected, "expected on stderr:\n{expected}\n{self}");
         self
     }
 
@@ -371,16 +363,8 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Outcome {
-            command_line,
-            status,
-            stdout,
-            stderr,
-        } = self;
+        let Outcome { command_line, status, stdout, stderr } = self;
         let stdout = String::from_utf8_lossy(stdout);
-        write!(
-            f,
-            "$ {command_line}\n-- {status}\n-- stdout:\n{stdout}\n-- stderr:\n{stderr}\n--"
-        )
+        write!(f, "$ {command_line}\n-- {status}\n-- stdout:\n{stdout}\n-- stderr:\n{stderr}\n--")
     }
 }

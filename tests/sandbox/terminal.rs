@@ -55,11 +55,7 @@ impl Terminal {
             let _ = done.send(());
             text
         });
-        Terminal {
-            input: controller,
-            reader,
-            drained,
-        }
+        Terminal { input: controller, reader, drained }
     }
 
     /// Types `keys`.

@@ -72,21 +72,13 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
             first = Some((text, Some(position).filter(|_| position + 1 < entries)));
         }
     }
-    Ok(first.map(|(block, position)| Detached {
-        edits,
-        block,
-        position,
-    }))
+    Ok(first.map(|(block, position)| Detached { edits, block, position }))
 }
 
 /// Returns the number of the metadata among the entries of a document, and its node.
 fn find(tree: &Tree, root: NodeId) -> Result<Option<(usize, NodeId)>, DuplicateMetadata> {
     let mut found = entries(tree, root).enumerate().filter(|&(_, id)| {
-        tree.key(id) == Some(KEY)
-            && tree
-                .node(id)
-                .key
-                .is_some_and(|key| key.kind == KeyType::Text)
+        tree.key(id) == Some(KEY) && tree.node(id).key.is_some_and(|key| key.kind == KeyType::Text)
     });
     match (found.next(), found.next()) {
         (_, Some(_)) => Err(DuplicateMetadata),
@@ -95,8 +87,7 @@ fn find(tree: &Tree, root: NodeId) -> Result<Option<(usize, NodeId)>, DuplicateM
 }
 
 fn entries(tree: &Tree, root: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-    tree.children(root)
-        .filter(|&id| !tree.node(id).kind.is_comment())
+    tree.children(root).filter(|&id| !tree.node(id).kind.is_comment())
 }
 
 /// Returns the lines of a root entry: those of its key and value, and the comments below that
@@ -149,11 +140,7 @@ fn value_end(tree: &Tree, id: NodeId) -> usize {
             Style::Block if node.kind.is_container() => continue,
             Style::Literal | Style::Folded => {
                 let scalar = BlockScalar::read(tree.source(), span);
-                if scalar.content.is_empty() {
-                    scalar.header.end
-                } else {
-                    scalar.content.end
-                }
+                if scalar.content.is_empty() { scalar.header.end } else { scalar.content.end }
             }
             _ => span.end,
         };
@@ -166,16 +153,9 @@ fn value_end(tree: &Tree, id: NodeId) -> usize {
 fn flow_entry(tree: &Tree, id: NodeId) -> Span {
     let node = tree.node(id);
     let end = value_end(tree, id);
-    let start = node
-        .key
-        .and_then(|key| key.span)
-        .map_or(end, |span| span.start as usize);
+    let start = node.key.and_then(|key| key.span).map_or(end, |span| span.start as usize);
     let before = tree.source()[..start].trim_ascii_end();
-    let start = if before.ends_with(b"?") {
-        before.len() - 1
-    } else {
-        start
-    };
+    let start = if before.ends_with(b"?") { before.len() - 1 } else { start };
     Span::new(start.min(end), end)
 }
 
@@ -222,11 +202,7 @@ pub(super) fn attach(tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>
             attach_lines(tree, root, &parsed, entry, block.position, &mut edits)?;
         }
     }
-    if any {
-        Ok(edits)
-    } else {
-        Err(EmitError::whole("the text has no document"))
-    }
+    if any { Ok(edits) } else { Err(EmitError::whole("the text has no document")) }
 }
 
 fn attach_lines(
@@ -245,9 +221,9 @@ fn attach_lines(
     let lines = lines_of(block, entry, column, tree, newline)?;
     let place = match position {
         Some(0) => first.map(|id| entry_lines(tree, root, id).start as usize),
-        Some(number) if entries(tree, root).count() > number => entries(tree, root)
-            .nth(number - 1)
-            .map(|id| entry_lines(tree, root, id).end as usize),
+        Some(number) if entries(tree, root).count() > number => {
+            entries(tree, root).nth(number - 1).map(|id| entry_lines(tree, root, id).end as usize)
+        }
         _ => None,
     };
     if let Some(place) = place {
@@ -278,10 +254,7 @@ fn lines_of(
     let flow = root.is_some_and(|root| block.node(root).site.style == Style::Flow);
     let emitted;
     let (text, shift) = if flow || own_column > column {
-        let layout = Layout {
-            indent: Some(indent_step(tree) as u32),
-            ..Layout::default()
-        };
+        let layout = Layout { indent: Some(indent_step(tree) as u32), ..Layout::default() };
         emitted = emit(block, &layout)?;
         (&emitted[..], column)
     } else {
@@ -319,17 +292,11 @@ fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
         return false;
     }
     let header = &source[scalar.header.range()];
-    if matches!(
-        source[scalar.content.range()],
-        [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]
-    ) {
+    if matches!(source[scalar.content.range()], [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]) {
         // These end the line as well: one more line break would count for `+` only.
         return header.contains(&b'+');
     }
-    let open = !matches!(
-        source[scalar.content.range()].last(),
-        None | Some(b'\n' | b'\r')
-    );
+    let open = !matches!(source[scalar.content.range()].last(), None | Some(b'\n' | b'\r'));
     if open {
         if !header.contains(&b'-') {
             let mut new: Vec<u8> = header.to_vec();
@@ -364,10 +331,8 @@ fn attach_flow(
         return Err(no_place());
     }
     let mut text = SecretBytes::new();
-    let flow_root = block
-        .documents()
-        .next()
-        .is_some_and(|root| block.node(root).site.style == Style::Flow);
+    let flow_root =
+        block.documents().next().is_some_and(|root| block.node(root).site.style == Style::Flow);
     if flow_root {
         text.extend_from_slice(&block.source()[flow_entry(block, entry).range()]);
     } else {
@@ -428,9 +393,7 @@ fn commas_and_comments(text: &[u8]) -> (Option<usize>, bool) {
 /// Returns the layout for a block that is to be put into the text of `tree`.
 pub(super) fn layout_of(tree: &Tree, asked: &Layout) -> Layout {
     Layout {
-        indent: asked
-            .indent
-            .or_else(|| found_indent(tree).map(|step| step as u32)),
+        indent: asked.indent.or_else(|| found_indent(tree).map(|step| step as u32)),
         compact: asked.compact,
         crlf: asked.crlf || newline_of(tree.source()) == b"\r\n",
     }

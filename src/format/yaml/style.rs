@@ -11,10 +11,7 @@ use crate::tree::Style;
 
 /// What a text has in it, as far as its spelling depends on that.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an observation of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own")]
 pub(super) struct Shape {
     /// No characters at all.
     empty: bool,
