@@ -152,7 +152,7 @@ fn a_terminal_is_not_waited_for() {
     dotenv(&sandbox, ".env.production", PLAIN);
     decrypt(&sandbox, [])
         .stdin(Stdin::Terminal(Vec::new()))
-        .to_file("out")
+        .stdout_to("out")
         .go()
         .success();
     assert_eq!(sandbox.read("out"), PLAIN);
@@ -206,7 +206,7 @@ fn the_file_that_the_shell_has_just_emptied_is_never_taken() {
     dotenv(&sandbox, ".env.enc", PLAIN);
     dotenv(&sandbox, ".env", "OTHER=canary\n");
     decrypt(&sandbox, [])
-        .to_file(".env")
+        .stdout_to(".env")
         .go()
         .success()
         .no_stderr();
