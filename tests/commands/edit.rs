@@ -1,9 +1,10 @@
 //! `encfile edit`.
 
+mod interrupted;
+mod new_file;
+
 use std::collections::BTreeSet;
 use std::fs;
-
-use rustix::process::Signal;
 
 use crate::files::{ALICE, BOB};
 use crate::peers;
@@ -412,132 +413,6 @@ fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
     assert_eq!(sandbox.read("a.json"), other);
     let kept = String::from_utf8(recovered(&sandbox)).unwrap();
     assert_eq!(kept, JSON.replace("canary-two", "canary-new"));
-}
-
-/// Starts an edit, sends a signal while the editor is open, and checks what is left.
-fn interrupted(signal: Signal, whole_group: bool) {
-    let sandbox = encrypted("a.json", JSON);
-    let before = sandbox.state_of("a.json");
-    sandbox.edit_with("sed -i s/canary-two/canary-new/ \"$1\"; exec sleep 30");
-    let running = sandbox.encfile(["edit", "a.json"]).spawn();
-    let private = sandbox.wait_for_editor();
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    assert!(private.exists());
-    if whole_group {
-        running.signal_group(signal);
-    } else {
-        running.signal(signal);
-    }
-    let started = std::time::Instant::now();
-    // The sandbox checks that the directories for temporary files are empty.
-    let _ = running.wait().no_success();
-    assert!(
-        started.elapsed().as_secs() < 10,
-        "the editor was waited for"
-    );
-    assert!(!private.exists() && !private.parent().unwrap().exists());
-    assert_eq!(sandbox.state_of("a.json"), before);
-}
-
-#[test]
-fn sigterm_leaves_nothing_in_clear() {
-    interrupted(Signal::TERM, false);
-}
-
-#[test]
-fn sighup_leaves_nothing_in_clear() {
-    interrupted(Signal::HUP, false);
-}
-
-#[test]
-fn sigint_leaves_nothing_in_clear() {
-    interrupted(Signal::INT, false);
-}
-
-#[test]
-fn ctrl_c_which_the_editor_gets_too_leaves_nothing_in_clear() {
-    interrupted(Signal::INT, true);
-}
-
-#[test]
-fn a_kill_leaves_the_text_in_memory_at_most() {
-    let sandbox = encrypted("a.json", JSON);
-    let before = sandbox.state_of("a.json");
-    sandbox.edit_with("exec sleep 30");
-    let running = sandbox.encfile(["edit", "a.json"]).spawn();
-    let private = sandbox.wait_for_editor();
-    sandbox.allow_leftovers();
-    running.signal_group(Signal::KILL);
-    let _ = running.wait().no_success();
-    if sandbox.runtime().starts_with("/dev/shm") {
-        assert!(private.starts_with(sandbox.runtime()));
-    }
-    assert_eq!(sandbox.state_of("a.json"), before);
-    assert_eq!(sandbox.files(), [".sops.yaml", "a.json"]);
-}
-
-#[test]
-fn a_new_file_starts_from_a_template() {
-    for (name, comment) in [
-        ("new.json", None),
-        ("new.yaml", Some('#')),
-        ("new.env", Some('#')),
-        ("new.txt", None),
-    ] {
-        let sandbox = Sandbox::with_identity(ALICE);
-        sandbox.config_for(&[ALICE]);
-        sandbox.edit_with("exit 0");
-        // The template itself is no file that somebody wants.
-        sandbox.encfile(["edit", name]).go();
-        assert!(!sandbox.path(name).exists(), "{name}");
-        let text = &sandbox.editor_runs()[0].text;
-        assert!(!text.trim().is_empty(), "{name}");
-        if let Some(comment) = comment {
-            assert!(text.contains(comment), "{name}: {text}");
-        }
-    }
-}
-
-#[test]
-fn a_new_file_is_written_for_the_recipients_of_its_rule() {
-    let sandbox = Sandbox::with_identity(ALICE);
-    sandbox.config_for(&[ALICE, BOB]);
-    sandbox.edit_with("printf 'A=canary-one\\n' > \"$1\"");
-    sandbox.encfile(["edit", "new.env"]).go().success();
-    assert_holds(&sandbox, "new.env", "A=canary-one\n");
-    assert!(sandbox.read("new.env").contains(&BOB.recipient()));
-}
-
-#[test]
-fn without_any_config_one_to_paste_is_printed() {
-    let sandbox = Sandbox::with_identity(ALICE);
-    sandbox.edit_with("printf 'A=canary-one\\n' > \"$1\"");
-    sandbox
-        .encfile(["edit", "new.env"])
-        .go()
-        .code(1)
-        .no_stdout()
-        .says([".sops.yaml", "creation_rules:", "age"]);
-    assert!(sandbox.editor_runs().is_empty());
-}
-
-#[test]
-fn without_a_config_the_flag_and_the_variable_give_recipients() {
-    let recipient = ALICE.recipient();
-    let sandbox = Sandbox::with_identity(ALICE);
-    sandbox.edit_with("printf 'A=canary-one\\n' > \"$1\"");
-    sandbox
-        .encfile(["edit", "--age", &recipient, "one.env"])
-        .go()
-        .success();
-    sandbox
-        .encfile(["edit", "two.env"])
-        .env("SOPS_AGE_RECIPIENTS", &recipient)
-        .go()
-        .success();
-    for name in ["one.env", "two.env"] {
-        assert_holds(&sandbox, name, "A=canary-one\n");
-    }
 }
 
 #[test]
