@@ -4,6 +4,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::files::{below, short};
+use targets::Target;
 
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
@@ -24,8 +25,8 @@ fn run(name: &str, body: fn(&[u8]), data: &[u8], what: &str) {
 
 #[test]
 fn every_target_stands_every_file_of_its_corpus_and_changes_of_it() {
-    for &(name, body, folders) in targets::TARGETS {
-        for folder in folders {
+    for &Target { name, body, inputs } in targets::TARGETS {
+        for folder in inputs {
             for path in below(&format!("testdata/{folder}")) {
                 let data = fs::read(&path).unwrap();
                 let what = short(&path);
@@ -46,7 +47,7 @@ fn every_target_stands_every_file_of_its_corpus_and_changes_of_it() {
 #[test]
 fn every_target_stands_small_inputs() {
     let alphabet = b"\0\t\n\r \"#%&'()*,-.:=>?@AZ[\\]_`az{|}~\x7f\x80\xc3\xa9\xef\xbb\xbf\xff09";
-    for &(name, body, _) in targets::TARGETS {
+    for &Target { name, body, .. } in targets::TARGETS {
         run(name, body, b"", "nothing");
         for &first in alphabet {
             run(name, body, &[first], "one byte");
@@ -59,22 +60,31 @@ fn every_target_stands_small_inputs() {
 
 #[test]
 fn every_target_stands_deep_and_wide_inputs() {
-    for &(name, body, _) in targets::TARGETS {
-        for (what, data) in [
-            ("open lists", "[".repeat(100_000)),
-            ("open maps", "{\"a\":".repeat(50_000)),
-            ("lists", format!("{}{}", "[".repeat(50_000), "]".repeat(50_000))),
-            (
-                "indented maps",
-                (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect(),
-            ),
-            ("indented lists", "- ".repeat(50_000)),
-            ("one long line", "a".repeat(1_000_000)),
-            ("many keys", (0..50_000).map(|key| format!("key{key}=x\n")).collect()),
-            ("many comments", "# comment\n".repeat(50_000)),
-            ("unclosed quotes", "\"".repeat(50_001)),
-            ("anchors", "&a ".repeat(20_000)),
-        ] {
+    let lines = |count: usize, line: fn(usize) -> String| -> String {
+        let lines: Vec<String> = (0..count).map(line).collect();
+        lines.concat()
+    };
+    let hostile = [
+        ("open lists", "[".repeat(100_000)),
+        ("open maps", "{\"a\":".repeat(50_000)),
+        ("lists", "[".repeat(50_000) + &"]".repeat(50_000)),
+        (
+            "indented maps",
+            lines(2000, |depth| " ".repeat(depth) + "a:\n"),
+        ),
+        ("indented lists", "- ".repeat(50_000)),
+        ("one long line", "a".repeat(1_000_000)),
+        ("many keys", lines(50_000, |key| format!("key{key}=x\n"))),
+        (
+            "many entries",
+            lines(50_000, |key| format!("key{key}: x\n")),
+        ),
+        ("many comments", "# comment\n".repeat(50_000)),
+        ("unclosed quotes", "\"".repeat(50_001)),
+        ("anchors", "&a ".repeat(20_000)),
+    ];
+    for &Target { name, body, .. } in targets::TARGETS {
+        for (what, data) in &hostile {
             let started = std::time::Instant::now();
             run(name, body, data.as_bytes(), what);
             let seconds = started.elapsed().as_secs_f64();

@@ -9,13 +9,44 @@ use encfile::format::{self, FileFormat, Layout};
 use encfile::secret::SecretBytes;
 use encfile::tree::{Step, Tree};
 
-/// All targets: the name, the body, and the folders of testdata that have inputs for it.
-pub const TARGETS: &[(&str, fn(&[u8]), &[&str])] = &[
-    ("json", json, &["corpus/json", "examples"]),
-    ("dotenv", dotenv, &["corpus/dotenv", "examples"]),
-    ("binary", binary, &["corpus/binary", "examples"]),
-    ("yaml", yaml, &["corpus/yaml", "corpus/yaml-comments", "examples"]),
-    ("names", names, &["corpus"]),
+/// A fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name, which is also that of the program.
+    pub name: &'static str,
+    /// What is run for each input.
+    pub body: fn(&[u8]),
+    /// The folders of testdata that have inputs for it.
+    pub inputs: &'static [&'static str],
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "json",
+        body: json,
+        inputs: &["corpus/json", "examples"],
+    },
+    Target {
+        name: "dotenv",
+        body: dotenv,
+        inputs: &["corpus/dotenv", "examples"],
+    },
+    Target {
+        name: "binary",
+        body: binary,
+        inputs: &["corpus/binary", "examples"],
+    },
+    Target {
+        name: "yaml",
+        body: yaml,
+        inputs: &["corpus/yaml", "corpus/yaml-comments", "examples"],
+    },
+    Target {
+        name: "names",
+        body: names,
+        inputs: &["corpus"],
+    },
 ];
 
 /// A text as JSON.

@@ -85,7 +85,7 @@ fn without_the_identity_the_recipients_and_what_was_tried_are_listed() {
 fn no_message_shows_an_identity() {
     let sandbox = encrypted();
     let identity = CAROL.identity();
-    let broken = format!("{}X", identity);
+    let broken = format!("{identity}X");
     for key in [&identity, &broken] {
         sandbox
             .encfile(["decrypt", "app.json"])
@@ -309,7 +309,7 @@ fn output_that_cannot_be_written_is_an_error() {
         .stdout(full)
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(3));
+    assert!(output.status.code().is_some_and(|code| code != 0));
     assert!(!output.stderr.is_empty());
 }
 

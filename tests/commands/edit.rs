@@ -1,9 +1,10 @@
 //! `encfile edit`.
 
+mod interrupted;
+mod new_file;
+
 use std::collections::BTreeSet;
 use std::fs;
-
-use rustix::process::Signal;
 
 use crate::files::{ALICE, BOB};
 use crate::peers;
@@ -25,14 +26,22 @@ fn encrypted(name: &str, plain: &str) -> Sandbox {
 /// Checks that `name` holds `plain`, with a MAC that is right.
 #[track_caller]
 fn assert_holds(sandbox: &Sandbox, name: &str, plain: &str) {
-    sandbox.encfile(["decrypt", name]).go().success().stdout(plain);
+    sandbox
+        .encfile(["decrypt", name])
+        .go()
+        .success()
+        .stdout(plain);
     peers::assert_valid(&[sandbox.path(name)]);
 }
 
 /// Returns the files with unsaved text.
 fn unsaved(sandbox: &Sandbox) -> Vec<String> {
     let folder = sandbox.state().join("encfile/unsaved");
-    if folder.is_dir() { list(&folder) } else { Vec::new() }
+    if folder.is_dir() {
+        list(&folder)
+    } else {
+        Vec::new()
+    }
 }
 
 /// Checks that the unsaved text is kept, encrypted, and returns it.
@@ -43,8 +52,15 @@ fn recovered(sandbox: &Sandbox) -> Vec<u8> {
     let path = sandbox.state().join("encfile/unsaved").join(&kept[0]);
     let sealed = fs::read_to_string(&path).unwrap();
     assert!(!sealed.contains("canary"), "the kept text is in clear");
-    assert!(sealed.contains(&BOB.recipient()), "not for the same recipients");
-    sandbox.encfile(["decrypt".as_ref(), path.as_os_str()]).go().success().into_stdout()
+    assert!(
+        sealed.contains(&BOB.recipient()),
+        "not for the same recipients"
+    );
+    sandbox
+        .encfile(["decrypt".as_ref(), path.as_os_str()])
+        .go()
+        .success()
+        .into_stdout()
 }
 
 #[test]
@@ -69,10 +85,15 @@ fn one_changed_value_changes_its_line_and_the_mac() {
             .collect();
         // In YAML the token stands in a flow map, on the line of `nested`.
         let value = if name == "a.yaml" { "nested" } else { "token" };
-        let allowed: BTreeSet<String> =
-            [value, "lastmodified", "mac", "encfile_seal", "encfile_layout"]
-                .map(str::to_owned)
-                .into();
+        let allowed: BTreeSet<String> = [
+            value,
+            "lastmodified",
+            "mac",
+            "encfile_seal",
+            "encfile_layout",
+        ]
+        .map(str::to_owned)
+        .into();
         assert!(changed.is_subset(&allowed), "{name}: {changed:?}");
         assert!(changed.contains(value), "{name}: {changed:?}");
         assert_holds(&sandbox, name, &plain.replace("canary-two", "canary-new"));
@@ -82,7 +103,12 @@ fn one_changed_value_changes_its_line_and_the_mac() {
 /// Returns the lines of `after` at which it differs from `before`, which has as many lines.
 fn changed_lines<'t>(before: &str, after: &'t str) -> Vec<&'t str> {
     assert_eq!(before.lines().count(), after.lines().count());
-    before.lines().zip(after.lines()).filter(|(old, new)| old != new).map(|(_, new)| new).collect()
+    before
+        .lines()
+        .zip(after.lines())
+        .filter(|(old, new)| old != new)
+        .map(|(_, new)| new)
+        .collect()
 }
 
 #[test]
@@ -95,7 +121,11 @@ fn new_and_removed_values_leave_the_others_as_they_are() {
     sandbox.encfile(["edit", "a.json"]).go().success();
     let after = sandbox.read("a.json");
     for key in ["\"password\"", "\"port\""] {
-        let line = |text: &str| text.lines().find(|line| line.contains(key)).map(str::to_owned);
+        let line = |text: &str| {
+            text.lines()
+                .find(|line| line.contains(key))
+                .map(str::to_owned)
+        };
         assert_eq!(line(&before), line(&after), "{key}");
     }
     assert_holds(
@@ -119,9 +149,12 @@ fn a_layout_made_in_the_editor_is_kept() {
 
 #[test]
 fn the_editor_sees_the_plain_text_without_metadata() {
-    for (name, plain) in
-        [("a.json", JSON), ("a.yaml", YAML), ("a.env", DOTENV), ("a.txt", "canary")]
-    {
+    for (name, plain) in [
+        ("a.json", JSON),
+        ("a.yaml", YAML),
+        ("a.env", DOTENV),
+        ("a.txt", "canary"),
+    ] {
         let sandbox = encrypted(name, plain);
         sandbox.edit_with("exit 0");
         sandbox.encfile(["edit", name]).go().success();
@@ -134,7 +167,11 @@ fn an_unchanged_edit_exits_0_says_so_and_writes_nothing() {
     let sandbox = encrypted("a.json", JSON);
     let before = sandbox.state_of("a.json");
     sandbox.edit_with("touch \"$1\"");
-    let outcome = sandbox.encfile(["edit", "a.json"]).go().success().no_stdout();
+    let outcome = sandbox
+        .encfile(["edit", "a.json"])
+        .go()
+        .success()
+        .no_stdout();
     assert!(!outcome.messages().is_empty());
     assert_eq!(sandbox.state_of("a.json"), before);
 }
@@ -158,7 +195,11 @@ fn the_private_file_is_in_memory_where_there_is_such_a_place() {
     sandbox.encfile(["edit", "a.json"]).go().success();
     let run = &sandbox.editor_runs()[0];
     if sandbox.runtime().starts_with("/dev/shm") {
-        assert!(run.file.starts_with(sandbox.runtime()), "{}", run.file.display());
+        assert!(
+            run.file.starts_with(sandbox.runtime()),
+            "{}",
+            run.file.display()
+        );
     }
 }
 
@@ -166,8 +207,16 @@ fn the_private_file_is_in_memory_where_there_is_such_a_place() {
 fn the_editor_is_not_given_the_identity() {
     let sandbox = encrypted("a.json", JSON);
     sandbox.edit_with("exit 0");
-    sandbox.encfile(["edit", "a.json"]).env("SOPS_AGE_KEY", ALICE.identity()).go().success();
-    assert!(!sandbox.editor_runs()[0].environment.contains("AGE-SECRET-KEY"));
+    sandbox
+        .encfile(["edit", "a.json"])
+        .env("SOPS_AGE_KEY", ALICE.identity())
+        .go()
+        .success();
+    assert!(
+        !sandbox.editor_runs()[0]
+            .environment
+            .contains("AGE-SECRET-KEY")
+    );
 }
 
 #[test]
@@ -187,7 +236,11 @@ fn the_editor_is_the_first_of_those_that_are_set() {
 #[test]
 fn an_editor_may_have_arguments() {
     let sandbox = encrypted("a.json", JSON);
-    sandbox.encfile(["edit", "a.json"]).env("EDITOR", "sed -i 's/54 *32/6543/'").go().success();
+    sandbox
+        .encfile(["edit", "a.json"])
+        .env("EDITOR", "sed -i 's/54 *32/6543/'")
+        .go()
+        .success();
     assert_holds(&sandbox, "a.json", &JSON.replace("5432", "6543"));
 }
 
@@ -210,7 +263,11 @@ fn no_editor_at_all_exits_201() {
     let sandbox = encrypted("a.json", JSON);
     let before = sandbox.state_of("a.json");
     sandbox.hide_other_programs();
-    sandbox.encfile(["edit", "a.json"]).go().code(201).says(["EDITOR"]);
+    sandbox
+        .encfile(["edit", "a.json"])
+        .go()
+        .code(201)
+        .says(["EDITOR"]);
     sandbox
         .encfile(["edit", "a.json"])
         .env("EDITOR", "/no/such/editor")
@@ -243,7 +300,11 @@ fn a_syntax_error_without_a_terminal_fails_once_and_keeps_the_text() {
     let sandbox = encrypted("a.json", JSON);
     let before = sandbox.state_of("a.json");
     sandbox.edit_with("printf '{\\n  \"password\": canary-new\\n}' > \"$1\"");
-    sandbox.encfile(["edit", "a.json"]).go().failure().says(["2", "unsaved", "encfile decrypt"]);
+    sandbox
+        .encfile(["edit", "a.json"])
+        .go()
+        .failure()
+        .says(["2", "unsaved", "encfile decrypt"]);
     assert_eq!(sandbox.editor_runs().len(), 1);
     assert_eq!(sandbox.state_of("a.json"), before);
     assert_eq!(recovered(&sandbox), b"{\n  \"password\": canary-new\n}");
@@ -276,9 +337,12 @@ fn a_syntax_error_on_a_terminal_reopens_the_editor_with_the_text() {
 
 #[test]
 fn an_empty_result_is_refused() {
-    for (name, plain) in
-        [("a.json", JSON), ("a.yaml", YAML), ("a.env", DOTENV), ("a.txt", "canary")]
-    {
+    for (name, plain) in [
+        ("a.json", JSON),
+        ("a.yaml", YAML),
+        ("a.env", DOTENV),
+        ("a.txt", "canary"),
+    ] {
         let sandbox = encrypted(name, plain);
         let before = sandbox.state_of(name);
         sandbox.edit_with(": > \"$1\"");
@@ -331,7 +395,9 @@ fn other_files_that_the_editor_leaves_are_removed() {
 #[test]
 fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
     let sandbox = encrypted("a.json", JSON);
-    let other = sandbox.read("a.json").replace("lastmodified", "lastmodified ");
+    let other = sandbox
+        .read("a.json")
+        .replace("lastmodified", "lastmodified ");
     let target = sandbox.path("a.json");
     let text = sandbox.write("other", &other);
     sandbox.edit_with(&format!(
@@ -339,135 +405,34 @@ fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
         text.display(),
         target.display()
     ));
-    sandbox.encfile(["edit", "a.json"]).go().failure().says(["a.json", "unsaved"]);
+    sandbox
+        .encfile(["edit", "a.json"])
+        .go()
+        .failure()
+        .says(["a.json", "unsaved"]);
     assert_eq!(sandbox.read("a.json"), other);
     let kept = String::from_utf8(recovered(&sandbox)).unwrap();
     assert_eq!(kept, JSON.replace("canary-two", "canary-new"));
-}
-
-/// Starts an edit, sends a signal while the editor is open, and checks what is left.
-fn interrupted(signal: Signal, whole_group: bool) {
-    let sandbox = encrypted("a.json", JSON);
-    let before = sandbox.state_of("a.json");
-    sandbox.edit_with("sed -i s/canary-two/canary-new/ \"$1\"; exec sleep 30");
-    let running = sandbox.encfile(["edit", "a.json"]).spawn();
-    let private = sandbox.wait_for_editor();
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    assert!(private.exists());
-    if whole_group {
-        running.signal_group(signal);
-    } else {
-        running.signal(signal);
-    }
-    let started = std::time::Instant::now();
-    // The sandbox checks that the directories for temporary files are empty.
-    let _ = running.wait().no_success();
-    assert!(started.elapsed().as_secs() < 10, "the editor was waited for");
-    assert!(!private.exists() && !private.parent().unwrap().exists());
-    assert_eq!(sandbox.state_of("a.json"), before);
-}
-
-#[test]
-fn sigterm_leaves_nothing_in_clear() {
-    interrupted(Signal::TERM, false);
-}
-
-#[test]
-fn sighup_leaves_nothing_in_clear() {
-    interrupted(Signal::HUP, false);
-}
-
-#[test]
-fn sigint_leaves_nothing_in_clear() {
-    interrupted(Signal::INT, false);
-}
-
-#[test]
-fn ctrl_c_which_the_editor_gets_too_leaves_nothing_in_clear() {
-    interrupted(Signal::INT, true);
-}
-
-#[test]
-fn a_kill_leaves_the_text_in_memory_at_most() {
-    let sandbox = encrypted("a.json", JSON);
-    let before = sandbox.state_of("a.json");
-    sandbox.edit_with("exec sleep 30");
-    let running = sandbox.encfile(["edit", "a.json"]).spawn();
-    let private = sandbox.wait_for_editor();
-    sandbox.allow_leftovers();
-    running.signal_group(Signal::KILL);
-    let _ = running.wait().no_success();
-    if sandbox.runtime().starts_with("/dev/shm") {
-        assert!(private.starts_with(sandbox.runtime()));
-    }
-    assert_eq!(sandbox.state_of("a.json"), before);
-    assert_eq!(sandbox.files(), [".sops.yaml", "a.json"]);
-}
-
-#[test]
-fn a_new_file_starts_from_a_template() {
-    for (name, comment) in
-        [("new.json", None), ("new.yaml", Some('#')), ("new.env", Some('#')), ("new.txt", None)]
-    {
-        let sandbox = Sandbox::with_identity(ALICE);
-        sandbox.config_for(&[ALICE]);
-        sandbox.edit_with("exit 0");
-        // The template itself is no file that somebody wants.
-        sandbox.encfile(["edit", name]).go();
-        assert!(!sandbox.path(name).exists(), "{name}");
-        let text = &sandbox.editor_runs()[0].text;
-        assert!(!text.trim().is_empty(), "{name}");
-        if let Some(comment) = comment {
-            assert!(text.contains(comment), "{name}: {text}");
-        }
-    }
-}
-
-#[test]
-fn a_new_file_is_written_for_the_recipients_of_its_rule() {
-    let sandbox = Sandbox::with_identity(ALICE);
-    sandbox.config_for(&[ALICE, BOB]);
-    sandbox.edit_with("printf 'A=canary-one\\n' > \"$1\"");
-    sandbox.encfile(["edit", "new.env"]).go().success();
-    assert_holds(&sandbox, "new.env", "A=canary-one\n");
-    assert!(sandbox.read("new.env").contains(&BOB.recipient()));
-}
-
-#[test]
-fn without_any_config_one_to_paste_is_printed() {
-    let sandbox = Sandbox::with_identity(ALICE);
-    sandbox.edit_with("printf 'A=canary-one\\n' > \"$1\"");
-    sandbox.encfile(["edit", "new.env"]).go().code(1).no_stdout().says([
-        ".sops.yaml",
-        "creation_rules:",
-        "age",
-    ]);
-    assert!(sandbox.editor_runs().is_empty());
-}
-
-#[test]
-fn without_a_config_the_flag_and_the_variable_give_recipients() {
-    let recipient = ALICE.recipient();
-    let sandbox = Sandbox::with_identity(ALICE);
-    sandbox.edit_with("printf 'A=canary-one\\n' > \"$1\"");
-    sandbox.encfile(["edit", "--age", &recipient, "one.env"]).go().success();
-    sandbox.encfile(["edit", "two.env"]).env("SOPS_AGE_RECIPIENTS", &recipient).go().success();
-    for name in ["one.env", "two.env"] {
-        assert_holds(&sandbox, name, "A=canary-one\n");
-    }
 }
 
 #[test]
 fn an_edit_keeps_what_the_metadata_has_besides() {
     let sandbox = encrypted("a.json", JSON);
     let text = sandbox.read("a.json");
-    let changed =
-        text.replacen("\"version\"", "\"future_field\": {\"kept\": [1, 2]},\n\t\t\"version\"", 1);
+    let changed = text.replacen(
+        "\"version\"",
+        "\"future_field\": {\"kept\": [1, 2]},\n\t\t\"version\"",
+        1,
+    );
     assert_ne!(text, changed);
     sandbox.write("a.json", changed);
     sandbox.edit_with("sed -i s/canary-two/canary-new/ \"$1\"");
     sandbox.encfile(["edit", "a.json"]).go().success();
-    assert!(sandbox.read("a.json").contains("\"future_field\": {\"kept\": [1, 2]}"));
+    assert!(
+        sandbox
+            .read("a.json")
+            .contains("\"future_field\": {\"kept\": [1, 2]}")
+    );
     sandbox.real_sops(["decrypt", "a.json"]).go().success();
 }
 
@@ -480,7 +445,9 @@ fn a_file_of_sops_is_edited_in_its_layout() {
     sandbox.encfile(["edit", "a.yaml"]).go().success();
     let after = sandbox.read("a.yaml");
     let line = |text: &str, start: &str| {
-        text.lines().find(|line| line.starts_with(start)).map(str::to_owned)
+        text.lines()
+            .find(|line| line.starts_with(start))
+            .map(str::to_owned)
     };
     assert_eq!(line(&before, "a: "), line(&after, "a: "));
     sandbox
@@ -494,7 +461,10 @@ fn a_file_of_sops_is_edited_in_its_layout() {
 fn a_wrong_mac_is_refused_before_the_editor_starts() {
     let sandbox = encrypted("a.json", JSON);
     let text = sandbox.read("a.json");
-    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"token\"")).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("\"token\""))
+        .collect();
     sandbox.write("a.json", lines.join("\n"));
     sandbox.edit_with("exit 0");
     sandbox.encfile(["edit", "a.json"]).go().code(51);

@@ -88,7 +88,7 @@ impl<'s> Run<'s> {
 
     /// Redirects standard output to a file of the working directory, as `> name` does: the file
     /// is emptied before the program starts.
-    pub(crate) fn to_file(mut self, name: &str) -> Run<'s> {
+    pub(crate) fn stdout_to(mut self, name: &str) -> Run<'s> {
         self.stdout = Some(self.sandbox.path(name));
         self
     }
