@@ -379,7 +379,7 @@ fn is_comment_line(line: &str) -> bool {
         (character.is_control() && character != '\t')
             || matches!(
                 character,
-                '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}'
+                '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}'
             )
     })
 }
