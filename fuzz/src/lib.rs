@@ -22,31 +22,15 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target {
-        name: "json",
-        body: json,
-        inputs: &["corpus/json", "examples"],
-    },
-    Target {
-        name: "dotenv",
-        body: dotenv,
-        inputs: &["corpus/dotenv", "examples"],
-    },
-    Target {
-        name: "binary",
-        body: binary,
-        inputs: &["corpus/binary", "examples"],
-    },
+    Target { name: "json", body: json, inputs: &["corpus/json", "examples"] },
+    Target { name: "dotenv", body: dotenv, inputs: &["corpus/dotenv", "examples"] },
+    Target { name: "binary", body: binary, inputs: &["corpus/binary", "examples"] },
     Target {
         name: "yaml",
         body: yaml,
         inputs: &["corpus/yaml", "corpus/yaml-comments", "examples"],
     },
-    Target {
-        name: "names",
-        body: names,
-        inputs: &["corpus"],
-    },
+    Target { name: "names", body: names, inputs: &["corpus"] },
 ];
 
 /// A text as JSON.

@@ -23,12 +23,7 @@ fn dotenv(sandbox: &Sandbox, name: &str, plain: &str) {
 /// The standard inputs with which the directory is searched.
 fn inputs_without_data(sandbox: &Sandbox) -> [Stdin; 4] {
     sandbox.write("empty-input", "");
-    [
-        Stdin::Null,
-        Stdin::Closed,
-        Stdin::File("empty-input".into()),
-        Stdin::Pipe(Vec::new()),
-    ]
+    [Stdin::Null, Stdin::Closed, Stdin::File("empty-input".into()), Stdin::Pipe(Vec::new())]
 }
 
 /// A run of `encfile decrypt` with these further arguments.
@@ -70,16 +65,8 @@ fn the_config_names_a_file_relative_to_itself() {
     dotenv(&sandbox, "deep/secrets.env", PLAIN);
     sandbox.write(".sops.yaml", "encfile:\n  default_file: deep/secrets.env\n");
     sandbox.write("sub/x", "");
-    decrypt(&sandbox, [])
-        .stdin(Stdin::Idle)
-        .go()
-        .success()
-        .stdout(PLAIN);
-    decrypt(&sandbox, [])
-        .in_folder("sub")
-        .go()
-        .success()
-        .stdout(PLAIN);
+    decrypt(&sandbox, []).stdin(Stdin::Idle).go().success().stdout(PLAIN);
+    decrypt(&sandbox, []).in_folder("sub").go().success().stdout(PLAIN);
 }
 
 #[test]
@@ -88,11 +75,7 @@ fn the_variable_wins_over_the_config() {
     dotenv(&sandbox, "one.env", PLAIN);
     dotenv(&sandbox, "two.env", "OTHER=canary\n");
     sandbox.write(".sops.yaml", "encfile:\n  default_file: two.env\n");
-    decrypt(&sandbox, [])
-        .env("ENCFILE_FILE", "one.env")
-        .go()
-        .success()
-        .stdout(PLAIN);
+    decrypt(&sandbox, []).env("ENCFILE_FILE", "one.env").go().success().stdout(PLAIN);
 }
 
 #[test]
@@ -112,11 +95,7 @@ fn a_non_empty_file_as_standard_input_is_read() {
     let sandbox = empty();
     dotenv(&sandbox, "a.enc.env", PLAIN);
     dotenv(&sandbox, "other.enc.env", "OTHER=canary\n");
-    decrypt(&sandbox, [])
-        .stdin(Stdin::File("a.enc.env".into()))
-        .go()
-        .success()
-        .stdout(PLAIN);
+    decrypt(&sandbox, []).stdin(Stdin::File("a.enc.env".into())).go().success().stdout(PLAIN);
 }
 
 #[test]
@@ -124,11 +103,7 @@ fn a_pipe_that_has_data_is_read() {
     let sandbox = empty();
     dotenv(&sandbox, "a.enc.env", PLAIN);
     dotenv(&sandbox, "other.enc.env", "OTHER=canary\n");
-    decrypt(&sandbox, [])
-        .input(sandbox.read("a.enc.env"))
-        .go()
-        .success()
-        .stdout(PLAIN);
+    decrypt(&sandbox, []).input(sandbox.read("a.enc.env")).go().success().stdout(PLAIN);
 }
 
 #[test]
@@ -138,11 +113,7 @@ fn without_data_the_directory_is_searched() {
     for stdin in inputs_without_data(&sandbox) {
         let shown = format!("{stdin:?}");
         let outcome = decrypt(&sandbox, []).stdin(stdin).go();
-        assert_eq!(
-            String::from_utf8_lossy(&outcome.success().into_stdout()),
-            PLAIN,
-            "{shown}"
-        );
+        assert_eq!(String::from_utf8_lossy(&outcome.success().into_stdout()), PLAIN, "{shown}");
     }
 }
 
@@ -150,11 +121,7 @@ fn without_data_the_directory_is_searched() {
 fn a_terminal_is_not_waited_for() {
     let sandbox = empty();
     dotenv(&sandbox, ".env.production", PLAIN);
-    decrypt(&sandbox, [])
-        .stdin(Stdin::Terminal(Vec::new()))
-        .stdout_to("out")
-        .go()
-        .success();
+    decrypt(&sandbox, []).stdin(Stdin::Terminal(Vec::new())).stdout_to("out").go().success();
     assert_eq!(sandbox.read("out"), PLAIN);
 }
 
@@ -163,12 +130,11 @@ fn a_pipe_that_stays_silent_is_given_up_after_two_seconds() {
     let sandbox = empty();
     dotenv(&sandbox, "a.enc.env", PLAIN);
     let started = Instant::now();
-    decrypt(&sandbox, [])
-        .stdin(Stdin::Idle)
-        .go()
-        .code(100)
-        .no_stdout()
-        .says(["-", "ENCFILE_FILE", "default_file"]);
+    decrypt(&sandbox, []).stdin(Stdin::Idle).go().code(100).no_stdout().says([
+        "-",
+        "ENCFILE_FILE",
+        "default_file",
+    ]);
     let seconds = started.elapsed().as_secs_f64();
     assert!((1.8..10.0).contains(&seconds), "after {seconds} s");
 }
@@ -192,11 +158,7 @@ fn every_name_of_a_dotenv_file_is_found() {
         sandbox.write(".env", "");
         sandbox.write(".env.example", "TOKEN=\n");
         let outcome = decrypt(&sandbox, []).go();
-        assert_eq!(
-            String::from_utf8_lossy(&outcome.success().into_stdout()),
-            PLAIN,
-            "{name}"
-        );
+        assert_eq!(String::from_utf8_lossy(&outcome.success().into_stdout()), PLAIN, "{name}");
     }
 }
 
@@ -205,11 +167,7 @@ fn the_file_that_the_shell_has_just_emptied_is_never_taken() {
     let sandbox = empty();
     dotenv(&sandbox, ".env.enc", PLAIN);
     dotenv(&sandbox, ".env", "OTHER=canary\n");
-    decrypt(&sandbox, [])
-        .stdout_to(".env")
-        .go()
-        .success()
-        .no_stderr();
+    decrypt(&sandbox, []).stdout_to(".env").go().success().no_stderr();
     assert_eq!(sandbox.read(".env"), PLAIN);
 }
 
@@ -246,21 +204,13 @@ fn several_files_are_listed() {
 fn no_file_says_what_to_do() {
     let sandbox = empty();
     sandbox.write(".env.example", "TOKEN=\n");
-    decrypt(&sandbox, [])
-        .go()
-        .code(100)
-        .no_stdout()
-        .says(["ENCFILE_FILE", "default_file"]);
+    decrypt(&sandbox, []).go().code(100).no_stdout().says(["ENCFILE_FILE", "default_file"]);
 }
 
 #[test]
 fn the_output_is_dotenv_unless_asked_for_another() {
     let sandbox = empty();
-    sandbox.encrypted_by_sops(
-        "app.json",
-        "{\"TOKEN\": \"canary-one\", \"PORT\": 5432}",
-        &[ALICE],
-    );
+    sandbox.encrypted_by_sops("app.json", "{\"TOKEN\": \"canary-one\", \"PORT\": 5432}", &[ALICE]);
     decrypt(&sandbox, [])
         .env("ENCFILE_FILE", "app.json")
         .go()
@@ -287,12 +237,7 @@ fn a_value_that_dotenv_cannot_hold_is_named_by_its_path() {
     ] {
         let sandbox = empty();
         sandbox.encrypted_by_sops("app.json", text, &[ALICE]);
-        decrypt(&sandbox, [])
-            .env("ENCFILE_FILE", "app.json")
-            .go()
-            .code(4)
-            .no_stdout()
-            .says([path]);
+        decrypt(&sandbox, []).env("ENCFILE_FILE", "app.json").go().code(4).no_stdout().says([path]);
     }
 }
 

@@ -26,22 +26,14 @@ fn encrypted(name: &str, plain: &str) -> Sandbox {
 /// Checks that `name` holds `plain`, with a MAC that is right.
 #[track_caller]
 fn assert_holds(sandbox: &Sandbox, name: &str, plain: &str) {
-    sandbox
-        .encfile(["decrypt", name])
-        .go()
-        .success()
-        .stdout(plain);
+    sandbox.encfile(["decrypt", name]).go().success().stdout(plain);
     peers::assert_valid(&[sandbox.path(name)]);
 }
 
 /// Returns the files with unsaved text.
 fn unsaved(sandbox: &Sandbox) -> Vec<String> {
     let folder = sandbox.state().join("encfile/unsaved");
-    if folder.is_dir() {
-        list(&folder)
-    } else {
-        Vec::new()
-    }
+    if folder.is_dir() { list(&folder) } else { Vec::new() }
 }
 
 /// Checks that the unsaved text is kept, encrypted, and returns it.
@@ -52,15 +44,8 @@ fn recovered(sandbox: &Sandbox) -> Vec<u8> {
     let path = sandbox.state().join("encfile/unsaved").join(&kept[0]);
     let sealed = fs::read_to_string(&path).unwrap();
     assert!(!sealed.contains("canary"), "the kept text is in clear");
-    assert!(
-        sealed.contains(&BOB.recipient()),
-        "not for the same recipients"
-    );
-    sandbox
-        .encfile(["decrypt".as_ref(), path.as_os_str()])
-        .go()
-        .success()
-        .into_stdout()
+    assert!(sealed.contains(&BOB.recipient()), "not for the same recipients");
+    sandbox.encfile(["decrypt".as_ref(), path.as_os_str()]).go().success().into_stdout()
 }
 
 #[test]
@@ -85,15 +70,10 @@ fn one_changed_value_changes_its_line_and_the_mac() {
             .collect();
         // In YAML the token stands in a flow map, on the line of `nested`.
         let value = if name == "a.yaml" { "nested" } else { "token" };
-        let allowed: BTreeSet<String> = [
-            value,
-            "lastmodified",
-            "mac",
-            "encfile_seal",
-            "encfile_layout",
-        ]
-        .map(str::to_owned)
-        .into();
+        let allowed: BTreeSet<String> =
+            [value, "lastmodified", "mac", "encfile_seal", "encfile_layout"]
+                .map(str::to_owned)
+                .into();
         assert!(changed.is_subset(&allowed), "{name}: {changed:?}");
         assert!(changed.contains(value), "{name}: {changed:?}");
         assert_holds(&sandbox, name, &plain.replace("canary-two", "canary-new"));
@@ -103,12 +83,7 @@ fn one_changed_value_changes_its_line_and_the_mac() {
 /// Returns the lines of `after` at which it differs from `before`, which has as many lines.
 fn changed_lines<'t>(before: &str, after: &'t str) -> Vec<&'t str> {
     assert_eq!(before.lines().count(), after.lines().count());
-    before
-        .lines()
-        .zip(after.lines())
-        .filter(|(old, new)| old != new)
-        .map(|(_, new)| new)
-        .collect()
+    before.lines().zip(after.lines()).filter(|(old, new)| old != new).map(|(_, new)| new).collect()
 }
 
 #[test]
@@ -121,11 +96,7 @@ fn new_and_removed_values_leave_the_others_as_they_are() {
     sandbox.encfile(["edit", "a.json"]).go().success();
     let after = sandbox.read("a.json");
     for key in ["\"password\"", "\"port\""] {
-        let line = |text: &str| {
-            text.lines()
-                .find(|line| line.contains(key))
-                .map(str::to_owned)
-        };
+        let line = |text: &str| text.lines().find(|line| line.contains(key)).map(str::to_owned);
         assert_eq!(line(&before), line(&after), "{key}");
     }
     assert_holds(
@@ -149,12 +120,9 @@ fn a_layout_made_in_the_editor_is_kept() {
 
 #[test]
 fn the_editor_sees_the_plain_text_without_metadata() {
-    for (name, plain) in [
-        ("a.json", JSON),
-        ("a.yaml", YAML),
-        ("a.env", DOTENV),
-        ("a.txt", "canary"),
-    ] {
+    for (name, plain) in
+        [("a.json", JSON), ("a.yaml", YAML), ("a.env", DOTENV), ("a.txt", "canary")]
+    {
         let sandbox = encrypted(name, plain);
         sandbox.edit_with("exit 0");
         sandbox.encfile(["edit", name]).go().success();
@@ -167,11 +135,7 @@ fn an_unchanged_edit_exits_0_says_so_and_writes_nothing() {
     let sandbox = encrypted("a.json", JSON);
     let before = sandbox.state_of("a.json");
     sandbox.edit_with("touch \"$1\"");
-    let outcome = sandbox
-        .encfile(["edit", "a.json"])
-        .go()
-        .success()
-        .no_stdout();
+    let outcome = sandbox.encfile(["edit", "a.json"]).go().success().no_stdout();
     assert!(!outcome.messages().is_empty());
     assert_eq!(sandbox.state_of("a.json"), before);
 }
@@ -195,11 +159,7 @@ fn the_private_file_is_in_memory_where_there_is_such_a_place() {
     sandbox.encfile(["edit", "a.json"]).go().success();
     let run = &sandbox.editor_runs()[0];
     if sandbox.runtime().starts_with("/dev/shm") {
-        assert!(
-            run.file.starts_with(sandbox.runtime()),
-            "{}",
-            run.file.display()
-        );
+        assert!(run.file.starts_with(sandbox.runtime()), "{}", run.file.display());
     }
 }
 
@@ -207,16 +167,8 @@ fn the_private_file_is_in_memory_where_there_is_such_a_place() {
 fn the_editor_is_not_given_the_identity() {
     let sandbox = encrypted("a.json", JSON);
     sandbox.edit_with("exit 0");
-    sandbox
-        .encfile(["edit", "a.json"])
-        .env("SOPS_AGE_KEY", ALICE.identity())
-        .go()
-        .success();
-    assert!(
-        !sandbox.editor_runs()[0]
-            .environment
-            .contains("AGE-SECRET-KEY")
-    );
+    sandbox.encfile(["edit", "a.json"]).env("SOPS_AGE_KEY", ALICE.identity()).go().success();
+    assert!(!sandbox.editor_runs()[0].environment.contains("AGE-SECRET-KEY"));
 }
 
 #[test]
@@ -236,11 +188,7 @@ fn the_editor_is_the_first_of_those_that_are_set() {
 #[test]
 fn an_editor_may_have_arguments() {
     let sandbox = encrypted("a.json", JSON);
-    sandbox
-        .encfile(["edit", "a.json"])
-        .env("EDITOR", "sed -i 's/54 *32/6543/'")
-        .go()
-        .success();
+    sandbox.encfile(["edit", "a.json"]).env("EDITOR", "sed -i 's/54 *32/6543/'").go().success();
     assert_holds(&sandbox, "a.json", &JSON.replace("5432", "6543"));
 }
 
@@ -263,11 +211,7 @@ fn no_editor_at_all_exits_201() {
     let sandbox = encrypted("a.json", JSON);
     let before = sandbox.state_of("a.json");
     sandbox.hide_other_programs();
-    sandbox
-        .encfile(["edit", "a.json"])
-        .go()
-        .code(201)
-        .says(["EDITOR"]);
+    sandbox.encfile(["edit", "a.json"]).go().code(201).says(["EDITOR"]);
     sandbox
         .encfile(["edit", "a.json"])
         .env("EDITOR", "/no/such/editor")
@@ -300,11 +244,7 @@ fn a_syntax_error_without_a_terminal_fails_once_and_keeps_the_text() {
     let sandbox = encrypted("a.json", JSON);
     let before = sandbox.state_of("a.json");
     sandbox.edit_with("printf '{\\n  \"password\": canary-new\\n}' > \"$1\"");
-    sandbox
-        .encfile(["edit", "a.json"])
-        .go()
-        .failure()
-        .says(["2", "unsaved", "encfile decrypt"]);
+    sandbox.encfile(["edit", "a.json"]).go().failure().says(["2", "unsaved", "encfile decrypt"]);
     assert_eq!(sandbox.editor_runs().len(), 1);
     assert_eq!(sandbox.state_of("a.json"), before);
     assert_eq!(recovered(&sandbox), b"{\n  \"password\": canary-new\n}");
@@ -337,12 +277,9 @@ fn a_syntax_error_on_a_terminal_reopens_the_editor_with_the_text() {
 
 #[test]
 fn an_empty_result_is_refused() {
-    for (name, plain) in [
-        ("a.json", JSON),
-        ("a.yaml", YAML),
-        ("a.env", DOTENV),
-        ("a.txt", "canary"),
-    ] {
+    for (name, plain) in
+        [("a.json", JSON), ("a.yaml", YAML), ("a.env", DOTENV), ("a.txt", "canary")]
+    {
         let sandbox = encrypted(name, plain);
         let before = sandbox.state_of(name);
         sandbox.edit_with(": > \"$1\"");
@@ -395,9 +332,7 @@ fn other_files_that_the_editor_leaves_are_removed() {
 #[test]
 fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
     let sandbox = encrypted("a.json", JSON);
-    let other = sandbox
-        .read("a.json")
-        .replace("lastmodified", "lastmodified ");
+    let other = sandbox.read("a.json").replace("lastmodified", "lastmodified ");
     let target = sandbox.path("a.json");
     let text = sandbox.write("other", &other);
     sandbox.edit_with(&format!(
@@ -405,11 +340,7 @@ fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
         text.display(),
         target.display()
     ));
-    sandbox
-        .encfile(["edit", "a.json"])
-        .go()
-        .failure()
-        .says(["a.json", "unsaved"]);
+    sandbox.encfile(["edit", "a.json"]).go().failure().says(["a.json", "unsaved"]);
     assert_eq!(sandbox.read("a.json"), other);
     let kept = String::from_utf8(recovered(&sandbox)).unwrap();
     assert_eq!(kept, JSON.replace("canary-two", "canary-new"));
@@ -419,20 +350,13 @@ fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
 fn an_edit_keeps_what_the_metadata_has_besides() {
     let sandbox = encrypted("a.json", JSON);
     let text = sandbox.read("a.json");
-    let changed = text.replacen(
-        "\"version\"",
-        "\"future_field\": {\"kept\": [1, 2]},\n\t\t\"version\"",
-        1,
-    );
+    let changed =
+        text.replacen("\"version\"", "\"future_field\": {\"kept\": [1, 2]},\n\t\t\"version\"", 1);
     assert_ne!(text, changed);
     sandbox.write("a.json", changed);
     sandbox.edit_with("sed -i s/canary-two/canary-new/ \"$1\"");
     sandbox.encfile(["edit", "a.json"]).go().success();
-    assert!(
-        sandbox
-            .read("a.json")
-            .contains("\"future_field\": {\"kept\": [1, 2]}")
-    );
+    assert!(sandbox.read("a.json").contains("\"future_field\": {\"kept\": [1, 2]}"));
     sandbox.real_sops(["decrypt", "a.json"]).go().success();
 }
 
@@ -445,9 +369,7 @@ fn a_file_of_sops_is_edited_in_its_layout() {
     sandbox.encfile(["edit", "a.yaml"]).go().success();
     let after = sandbox.read("a.yaml");
     let line = |text: &str, start: &str| {
-        text.lines()
-            .find(|line| line.starts_with(start))
-            .map(str::to_owned)
+        text.lines().find(|line| line.starts_with(start)).map(str::to_owned)
     };
     assert_eq!(line(&before, "a: "), line(&after, "a: "));
     sandbox
@@ -461,10 +383,7 @@ fn a_file_of_sops_is_edited_in_its_layout() {
 fn a_wrong_mac_is_refused_before_the_editor_starts() {
     let sandbox = encrypted("a.json", JSON);
     let text = sandbox.read("a.json");
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.contains("\"token\""))
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"token\"")).collect();
     sandbox.write("a.json", lines.join("\n"));
     sandbox.edit_with("exit 0");
     sandbox.encfile(["edit", "a.json"]).go().code(51);

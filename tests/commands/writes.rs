@@ -19,10 +19,7 @@ fn plain() -> Sandbox {
 /// A run under strace that makes a system call fail or the program die in it.
 fn with_fault<'s>(sandbox: &'s Sandbox, fault: &str, arguments: &[&str]) -> Run<'s> {
     let fault = format!("inject={fault}");
-    let calls = format!(
-        "trace={}",
-        fault["inject=".len()..].split(':').next().unwrap()
-    );
+    let calls = format!("trace={}", fault["inject=".len()..].split(':').next().unwrap());
     let mut all = vec!["-f", "-qq", "-o", "/dev/null", "-e", &calls, "-e", &fault];
     all.push(env!("CARGO_BIN_EXE_encfile"));
     all.extend(arguments);
@@ -34,10 +31,7 @@ fn the_mode_is_kept() {
     for mode in [0o600, 0o640, 0o644, 0o755] {
         let sandbox = plain();
         sandbox.set_mode("app.json", mode);
-        sandbox
-            .encfile(["encrypt", "-i", "app.json"])
-            .go()
-            .success();
+        sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
         assert_eq!(sandbox.mode("app.json"), mode);
     }
 }
@@ -48,10 +42,7 @@ fn a_symbolic_link_stays_and_its_target_is_written() {
     sandbox.write("real/app.json", PLAIN);
     fs::remove_file(sandbox.path("app.json")).unwrap();
     symlink("real/app.json", sandbox.path("app.json")).unwrap();
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .success();
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
     let link = fs::symlink_metadata(sandbox.path("app.json")).unwrap();
     assert!(link.file_type().is_symlink());
     assert!(!sandbox.read("real/app.json").contains("canary"));
@@ -72,14 +63,8 @@ fn a_second_hard_link_is_not_left_behind_with_the_plain_text_unnoticed() {
 fn the_file_is_replaced_not_overwritten() {
     let sandbox = plain();
     let before = fs::metadata(sandbox.path("app.json")).unwrap().ino();
-    sandbox
-        .encfile(["encrypt", "-i", "app.json"])
-        .go()
-        .success();
-    assert_ne!(
-        fs::metadata(sandbox.path("app.json")).unwrap().ino(),
-        before
-    );
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
+    assert_ne!(fs::metadata(sandbox.path("app.json")).unwrap().ino(), before);
     assert_eq!(sandbox.files(), [".sops.yaml", "app.json"]);
 }
 
@@ -91,9 +76,7 @@ fn an_error_of_the_disk_keeps_the_old_file_and_leaves_no_other() {
         "write,pwrite64,writev:error=ENOSPC:when=1",
     ] {
         let sandbox = plain();
-        with_fault(&sandbox, fault, &["encrypt", "-i", "app.json"])
-            .go()
-            .failure();
+        with_fault(&sandbox, fault, &["encrypt", "-i", "app.json"]).go().failure();
         assert_eq!(sandbox.read("app.json"), PLAIN, "{fault}");
         assert_eq!(sandbox.files(), [".sops.yaml", "app.json"], "{fault}");
     }
@@ -109,20 +92,14 @@ fn a_file_size_limit_keeps_the_old_file_and_leaves_no_other() {
         "trap '' XFSZ; ulimit -f 1; exec '{}' encrypt -i app.json",
         env!("CARGO_BIN_EXE_encfile")
     );
-    sandbox
-        .run("/bin/sh".as_ref(), ["-c", &script])
-        .go()
-        .failure();
+    sandbox.run("/bin/sh".as_ref(), ["-c", &script]).go().failure();
     assert_eq!(sandbox.read("app.json"), large);
     assert_eq!(sandbox.files(), [".sops.yaml", "app.json"]);
 }
 
 #[test]
 fn a_program_killed_while_it_writes_keeps_the_old_file() {
-    for fault in [
-        "fsync,fdatasync:signal=KILL:when=1",
-        "rename,renameat,renameat2:signal=KILL",
-    ] {
+    for fault in ["fsync,fdatasync:signal=KILL:when=1", "rename,renameat,renameat2:signal=KILL"] {
         let sandbox = plain();
         let before = sandbox.read("app.json");
         with_fault(&sandbox, fault, &["encrypt", "-i", "app.json"]).go();
@@ -165,16 +142,8 @@ fn everything_is_on_disk_before_the_file_is_replaced() {
         .go()
         .success();
     let text = fs::read_to_string(log).unwrap();
-    let calls: Vec<&str> = text
-        .lines()
-        .map(|line| {
-            if line.contains("sync(") {
-                "sync"
-            } else {
-                "rename"
-            }
-        })
-        .collect();
+    let calls: Vec<&str> =
+        text.lines().map(|line| if line.contains("sync(") { "sync" } else { "rename" }).collect();
     assert_eq!(calls, ["sync", "rename", "sync"], "{text}");
 }
 

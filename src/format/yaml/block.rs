@@ -55,12 +55,11 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
             }
             (text, lines)
         };
-        let begun = tree.node(root).span.map_or(0, |span| span.start as usize);
-        if number == 0
-            && entries == 1
-            && tree.node(root).site.style != Style::Flow
-            && memchr::memmem::find(&source[..begun], b"---").is_none()
-        {
+        let left = [
+            &source[..removed.start as usize],
+            after(tree, root, removed),
+        ];
+        if number == 0 && left.iter().all(|text| is_bare(text)) {
             // Without any entry and without a marker there would be no document.
             let mut empty = SecretBytes::from("{}");
             empty.extend_from_slice(newline_of(source));
@@ -73,6 +72,24 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
         }
     }
     Ok(first.map(|(block, position)| Detached { edits, block, position }))
+}
+
+/// Returns the text of a document behind `removed`.
+fn after(tree: &Tree, root: NodeId, removed: Span) -> &[u8] {
+    let source = tree.source();
+    let end = tree
+        .node(root)
+        .span
+        .map_or(source.len(), |span| span.end as usize);
+    source.get(removed.end as usize..end).unwrap_or_default()
+}
+
+/// Returns whether a text has nothing but blanks and comments.
+fn is_bare(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    text.split(|byte| matches!(byte, b'\n' | b'\r'))
+        .map(<[u8]>::trim_ascii_start)
+        .all(|line| line.is_empty() || line.starts_with(b"#"))
 }
 
 /// Returns the number of the metadata among the entries of a document, and its node.

@@ -346,7 +346,14 @@ fn is_comment_line(line: &str) -> bool {
     let line = line.strip_suffix('\r').unwrap_or(line);
     !line.chars().any(|character| {
         (character.is_control() && character != '\t')
+<<<<<<< HEAD
             || matches!(character, '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
+=======
+            || matches!(
+                character,
+                '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}'
+            )
+>>>>>>> yamlemit
     })
 }
 

@@ -165,7 +165,30 @@ impl Splicer<'_> {
             }
         }
         self.guard(&mut out, span.end as usize);
+        if node.site.style == Style::Plain && matches!(out.first(), Some(b'"' | b'\'')) {
+            self.untab(span.end as usize);
+        }
         self.edits.replace(span, &out);
+    }
+
+    /// Makes spaces of the tabs that begin the blank line or comment below: behind plain text they
+    /// are skipped with it, behind quotes they are refused.
+    fn untab(&mut self, end: usize) {
+        let end = line_end(self.source, end);
+        let below = end + line_break(self.source, end);
+        let blanks = self.source[below..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        let lines = Span::new(below, below + blanks);
+        if memchr::memchr(b'\t', &self.source[lines.range()]).is_none() {
+            return;
+        }
+        for at in lines.range() {
+            if self.source[at] == b'\t' {
+                self.edits.replace(Span::new(at, at + 1), b" ");
+            }
+        }
     }
 
     /// Sets a value apart that follows its anchor without a blank, as `:b` does in `&a:b`.
@@ -258,6 +281,7 @@ impl Splicer<'_> {
             write_scalar(&mut out, self.tree, id);
         }
         self.reindent(node, span);
+        self.guard(&mut out, scalar.header.end as usize);
         self.edits.replace(scalar.header, &out);
         self.edits.remove(scalar.content);
     }

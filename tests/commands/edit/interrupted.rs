@@ -21,10 +21,7 @@ fn interrupted(signal: Signal, whole_group: bool) {
     let started = std::time::Instant::now();
     // The sandbox checks that the directories for temporary files are empty.
     let _ = running.wait().no_success();
-    assert!(
-        started.elapsed().as_secs() < 10,
-        "the editor was waited for"
-    );
+    assert!(started.elapsed().as_secs() < 10, "the editor was waited for");
     assert!(!private.exists() && !private.parent().unwrap().exists());
     assert_eq!(sandbox.state_of("a.json"), before);
 }
