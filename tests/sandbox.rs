@@ -56,6 +56,8 @@ impl Sandbox {
         // Memory-backed as in a login session, where the machine has such a place.
         let mut runtime_builder = tempfile::Builder::new();
         runtime_builder.prefix("encfile-test-run-");
+        // As the specification of XDG_RUNTIME_DIR has it.
+        runtime_builder.permissions(fs::Permissions::from_mode(0o700));
         let runtime_guard = if Path::new("/dev/shm").is_dir() {
             runtime_builder.tempdir_in("/dev/shm").unwrap()
         } else {

@@ -11,7 +11,8 @@ use crate::files::{below, repository, short};
 /// inside a module, anything.
 const LAYERS: &[&[&str]] = &[
     &["span", "secret", "diagnostic"],
-    &["tree", "edits", "number"],
+    &["tree", "edits"],
+    &["number"],
     &["format", "crypt", "selector"],
     &["document", "keys"],
     &["metadata", "config"],
@@ -42,8 +43,12 @@ impl Source {
     fn read(path: PathBuf) -> Source {
         let text = fs::read_to_string(&path).unwrap();
         let tests = text.find("\n#[cfg(test)]\nmod tests {");
-        let shipped = tests.map_or(text.as_str(), |at| &text[..=at]);
-        let module_doc = shipped.lines().filter_map(|line| line.strip_prefix("//!")).collect();
+        let shipped = match tests {
+            Some(at) => &text[..=at],
+            None if is_test(&path) => "",
+            None => &text,
+        };
+        let module_doc = text.lines().filter_map(|line| line.strip_prefix("//!")).collect();
         let code = shipped.lines().fold(String::new(), |mut code, line| {
             code.push_str(without_comment(line));
             code.push('\n');
@@ -69,6 +74,13 @@ impl Source {
             .map(|(number, line)| format!("{}:{}: {}", short(&self.path), number + 1, line.trim()))
             .collect()
     }
+}
+
+/// Returns whether a file below `src` is a module of tests.
+fn is_test(path: &Path) -> bool {
+    let below_src = path.starts_with(repository().join("src"));
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    below_src && ["tests", "testing", "laws"].contains(&name)
 }
 
 /// Cuts a line at `//`, but for that of a URL.

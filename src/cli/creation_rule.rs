@@ -98,11 +98,13 @@ pub fn for_file(
 /// set.
 ///
 /// # Errors
-/// If a config that was named is not usable. One that was merely found is no obstacle.
+/// If the config is not usable: it decides which file is meant.
 pub fn default_file(context: &Context, config: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     let found = match config {
         Some(path) => Some(load(context, path)?),
-        None => first(context, context.env.directory()).and_then(|path| load(context, &path).ok()),
+        None => {
+            first(context, context.env.directory()).map(|path| load(context, &path)).transpose()?
+        }
     };
     let Some(Found { config, path }) = found else { return Ok(None) };
     Ok(config.encfile.default_file.map(|file| match path.parent() {

@@ -14,7 +14,7 @@ use crate::cli::creation_rule;
 use crate::cli::env;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::io::{self, FirstByte, StdinKind};
+use crate::cli::io::{self, FirstByte, IoError, StdinKind};
 use crate::format::{FileFormat as _, dotenv::Dotenv};
 
 /// How long a pipe may be silent.
@@ -35,10 +35,11 @@ pub enum Input {
 /// If there is nothing, or no single thing.
 pub fn find(context: &Context, config: Option<&Path>) -> Result<Input, CliError> {
     if let Some(path) = context.env.path(env::FILE) {
-        return Ok(Input::File(path));
+        return existing(context, path, "the file is named by ENCFILE_FILE");
     }
     if let Some(path) = creation_rule::default_file(context, config)? {
-        return Ok(Input::File(path));
+        let why = "the file is named by `default_file` under `encfile:` in the config";
+        return existing(context, path, why);
     }
     match io::stdin_kind() {
         StdinKind::Terminal | StdinKind::Closed | StdinKind::Device | StdinKind::EmptyFile => {
@@ -51,6 +52,14 @@ pub fn find(context: &Context, config: Option<&Path>) -> Result<Input, CliError>
             Ok(FirstByte::Timeout) => Err(silent()),
         },
     }
+}
+
+/// Returns a file that something other than the command line names.
+fn existing(context: &Context, path: PathBuf, why: &str) -> Result<Input, CliError> {
+    if !context.env.absolute(&path).exists() {
+        return Err(CliError::from(IoError::NotFound { path }).help(why));
+    }
+    Ok(Input::File(path))
 }
 
 fn silent() -> CliError {

@@ -78,6 +78,11 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether tree paths have the short form `a[0].b`; SOPS knows `["a"][0]["b"]` only.
+    pub fn reads_short_tree_paths(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether commands take several files; SOPS uses the first one and warns.
     pub fn takes_several_files(self) -> bool {
         self.is_encfile()

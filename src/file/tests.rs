@@ -1,3 +1,5 @@
+//! Tests of encrypting, decrypting and editing texts.
+
 use super::*;
 use crate::format::{self, by_name};
 use crate::keys::{FieldValue, KeyGroup, WrappedKey};

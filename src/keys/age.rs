@@ -65,6 +65,7 @@ fn parse_recipient(text: &str) -> Result<x25519::Recipient, RecipientError> {
         _ if text.starts_with("age1") => text
             .parse()
             .map_err(|reason| RecipientError::Malformed { text: text.to_owned(), reason }),
+        _ if text.to_ascii_uppercase().contains("SECRET-KEY") => Err(RecipientError::Secret),
         _ => Err(RecipientError::UnknownType { text: text.to_owned() }),
     }
 }
@@ -375,6 +376,9 @@ fn open(wrapped: &str, identities: &[x25519::Identity]) -> Option<Result<SecretB
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipientError {
+    /// It is an identity, which must stay secret, so that the message does not repeat it.
+    #[error("this is a secret age identity, not a recipient; a recipient begins with `age1`")]
+    Secret,
     /// It begins like no recipient.
     #[error("failed to parse input, unknown recipient type: \"{text}\"")]
     UnknownType {

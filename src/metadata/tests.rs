@@ -1,3 +1,5 @@
+//! Tests of the metadata.
+
 use super::*;
 use crate::format::{FileFormat, Layout, dotenv::Dotenv, json::Json};
 use crate::secret::SecretBytes;

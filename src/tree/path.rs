@@ -28,6 +28,14 @@ impl TreePath {
         Ok(TreePath { components })
     }
 
+    /// Reads a path in SOPS' form alone.
+    ///
+    /// # Errors
+    /// If the text is no such path.
+    pub fn parse_bracketed(text: &str) -> Result<TreePath, TreePathError> {
+        Ok(TreePath { components: bracketed(text)? })
+    }
+
     /// Returns whether the path is that of the root.
     pub fn is_root(&self) -> bool {
         self.components.is_empty()

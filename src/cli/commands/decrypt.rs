@@ -72,21 +72,21 @@ fn output_dotenv(
 ) -> Result<Exit, CliError> {
     let file = opened(context, arguments, text, path)?;
     let format = arguments.types.output().unwrap_or(&dotenv::Dotenv);
-    write_out(context, arguments, &plain_text(arguments, file, Some(format), path)?)
+    write_out(context, arguments, &plain_text(context, arguments, file, Some(format), path)?)
 }
 
 fn from_stdin(context: &Context, arguments: &DecryptArgs) -> Result<Exit, CliError> {
     let path = Path::new("-");
     let file = opened(context, arguments, io::read_stdin()?, path)?;
     let format = output_format(context, arguments, path, &file);
-    write_out(context, arguments, &plain_text(arguments, file, format, path)?)
+    write_out(context, arguments, &plain_text(context, arguments, file, format, path)?)
 }
 
 fn one(context: &Context, arguments: &DecryptArgs, path: &Path) -> Result<(), CliError> {
     let (text, stamp) = context.read(path)?;
     let file = opened(context, arguments, text, path)?;
     let format = output_format(context, arguments, path, &file);
-    let text = plain_text(arguments, file, format, path)?;
+    let text = plain_text(context, arguments, file, format, path)?;
     if arguments.in_place {
         return write_in_place(context, path, &text, &stamp);
     }
@@ -122,6 +122,7 @@ fn output_format(
 
 /// Returns the text to print: the file's own where the format is its own.
 fn plain_text(
+    context: &Context,
     arguments: &DecryptArgs,
     file: DecryptedFile,
     format: Option<&'static dyn FileFormat>,
@@ -129,7 +130,12 @@ fn plain_text(
 ) -> Result<SecretBytes, CliError> {
     let format = format.filter(|&format| format != file.format());
     let layout = Layout { indent: arguments.types.indent, ..Layout::default() };
-    let wanted = arguments.extract.as_deref().map(TreePath::parse).transpose()?;
+    let read = if context.personality.reads_short_tree_paths() {
+        TreePath::parse
+    } else {
+        TreePath::parse_bracketed
+    };
+    let wanted = arguments.extract.as_deref().map(read).transpose()?;
     if let Some(wanted) = wanted.filter(|wanted| !wanted.is_root()) {
         let format = format.unwrap_or(file.format());
         let tree = file.into_tree();

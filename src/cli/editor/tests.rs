@@ -1,3 +1,5 @@
+//! Tests of editing.
+
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;

@@ -290,7 +290,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads `\uXXXX` at `at`.
+    /// Reads `\u` and four digits at `at`.
     fn four_digits(&self, at: usize) -> Option<u32> {
         let digits = self.text.get(at..at + 6)?.strip_prefix(b"\\u")?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {

@@ -1,3 +1,5 @@
+//! Tests of the JSON format.
+
 use super::*;
 use crate::tree::{NodeKind, Step, TextRef};
 

@@ -71,7 +71,11 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
             first = Some((text, Some(position).filter(|_| position + 1 < entries)));
         }
     }
-    Ok(first.map(|(block, position)| Detached { edits, block, position }))
+    Ok(first.map(|(block, position)| Detached {
+        edits,
+        block,
+        position,
+    }))
 }
 
 /// Returns the text of a document behind `removed`.
@@ -95,7 +99,11 @@ fn is_bare(text: &[u8]) -> bool {
 /// Returns the number of the metadata among the entries of a document, and its node.
 fn find(tree: &Tree, root: NodeId) -> Result<Option<(usize, NodeId)>, DuplicateMetadata> {
     let mut found = entries(tree, root).enumerate().filter(|&(_, id)| {
-        tree.key(id) == Some(KEY) && tree.node(id).key.is_some_and(|key| key.kind == KeyType::Text)
+        tree.key(id) == Some(KEY)
+            && tree
+                .node(id)
+                .key
+                .is_some_and(|key| key.kind == KeyType::Text)
     });
     match (found.next(), found.next()) {
         (_, Some(_)) => Err(DuplicateMetadata),
@@ -104,7 +112,8 @@ fn find(tree: &Tree, root: NodeId) -> Result<Option<(usize, NodeId)>, DuplicateM
 }
 
 fn entries(tree: &Tree, root: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-    tree.children(root).filter(|&id| !tree.node(id).kind.is_comment())
+    tree.children(root)
+        .filter(|&id| !tree.node(id).kind.is_comment())
 }
 
 /// Returns the lines of a root entry: those of its key and value, and the comments below that
@@ -157,7 +166,11 @@ fn value_end(tree: &Tree, id: NodeId) -> usize {
             Style::Block if node.kind.is_container() => continue,
             Style::Literal | Style::Folded => {
                 let scalar = BlockScalar::read(tree.source(), span);
-                if scalar.content.is_empty() { scalar.header.end } else { scalar.content.end }
+                if scalar.content.is_empty() {
+                    scalar.header.end
+                } else {
+                    scalar.content.end
+                }
             }
             _ => span.end,
         };
@@ -170,9 +183,16 @@ fn value_end(tree: &Tree, id: NodeId) -> usize {
 fn flow_entry(tree: &Tree, id: NodeId) -> Span {
     let node = tree.node(id);
     let end = value_end(tree, id);
-    let start = node.key.and_then(|key| key.span).map_or(end, |span| span.start as usize);
+    let start = node
+        .key
+        .and_then(|key| key.span)
+        .map_or(end, |span| span.start as usize);
     let before = tree.source()[..start].trim_ascii_end();
-    let start = if before.ends_with(b"?") { before.len() - 1 } else { start };
+    let start = if before.ends_with(b"?") {
+        before.len() - 1
+    } else {
+        start
+    };
     Span::new(start.min(end), end)
 }
 
@@ -212,14 +232,48 @@ pub(super) fn attach(tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>
     let mut edits = Edits::new();
     let mut any = false;
     for root in tree.documents() {
-        any = true;
-        if tree.node(root).site.style == Style::Flow {
+        let number_one = !std::mem::replace(&mut any, true);
+        let flow = tree.node(root).site.style == Style::Flow;
+        if flow
+            && number_one
+            && let Some(line) = line_of_braces(tree, root)
+            && !is_flow(&parsed)
+        {
+            let newline = newline_of(tree.source());
+            edits.replace(line, &lines_of(&parsed, entry, 0, tree, newline)?);
+        } else if flow {
             attach_flow(tree, root, &parsed, entry, block.position, &mut edits)?;
         } else {
             attach_lines(tree, root, &parsed, entry, block.position, &mut edits)?;
         }
     }
-    if any { Ok(edits) } else { Err(EmitError::whole("the text has no document")) }
+    if any {
+        Ok(edits)
+    } else {
+        Err(EmitError::whole("the text has no document"))
+    }
+}
+
+/// Returns the line with the braces of a document that is nothing but `{}` and comments.
+fn line_of_braces(tree: &Tree, root: NodeId) -> Option<Span> {
+    let source = tree.source();
+    let braces = tree.node(root).site.properties?;
+    let (start, end) = (braces.start as usize, braces.end as usize);
+    let line_end = line_end(source, end);
+    let line = Span::new(start, line_end + line_break(source, line_end));
+    let alone = &source[braces.range()] == b"{}"
+        && line_start(source, start) == start
+        && source[end..line_end].is_empty()
+        && is_bare(&source[..start])
+        && is_bare(after(tree, root, line));
+    alone.then_some(line)
+}
+
+/// Returns whether the first document of `tree` is a flow map.
+fn is_flow(tree: &Tree) -> bool {
+    tree.documents()
+        .next()
+        .is_some_and(|root| tree.node(root).site.style == Style::Flow)
 }
 
 fn attach_lines(
@@ -238,9 +292,9 @@ fn attach_lines(
     let lines = lines_of(block, entry, column, tree, newline)?;
     let place = match position {
         Some(0) => first.map(|id| entry_lines(tree, root, id).start as usize),
-        Some(number) if entries(tree, root).count() > number => {
-            entries(tree, root).nth(number - 1).map(|id| entry_lines(tree, root, id).end as usize)
-        }
+        Some(number) if entries(tree, root).count() > number => entries(tree, root)
+            .nth(number - 1)
+            .map(|id| entry_lines(tree, root, id).end as usize),
         _ => None,
     };
     if let Some(place) = place {
@@ -268,10 +322,12 @@ fn lines_of(
 ) -> Result<SecretBytes, EmitError> {
     let own_column = block.node(entry).site.indent as usize;
     let root = block.documents().next();
-    let flow = root.is_some_and(|root| block.node(root).site.style == Style::Flow);
     let emitted;
-    let (text, shift) = if flow || own_column > column {
-        let layout = Layout { indent: Some(indent_step(tree) as u32), ..Layout::default() };
+    let (text, shift) = if is_flow(block) || own_column > column {
+        let layout = Layout {
+            indent: Some(indent_step(tree) as u32),
+            ..Layout::default()
+        };
         emitted = emit(block, &layout)?;
         (&emitted[..], column)
     } else {
@@ -309,11 +365,17 @@ fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
         return false;
     }
     let header = &source[scalar.header.range()];
-    if matches!(source[scalar.content.range()], [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]) {
+    if matches!(
+        source[scalar.content.range()],
+        [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]
+    ) {
         // These end the line as well: one more line break would count for `+` only.
         return header.contains(&b'+');
     }
-    let open = !matches!(source[scalar.content.range()].last(), None | Some(b'\n' | b'\r'));
+    let open = !matches!(
+        source[scalar.content.range()].last(),
+        None | Some(b'\n' | b'\r')
+    );
     if open {
         if !header.contains(&b'-') {
             let mut new: Vec<u8> = header.to_vec();
@@ -348,9 +410,7 @@ fn attach_flow(
         return Err(no_place());
     }
     let mut text = SecretBytes::new();
-    let flow_root =
-        block.documents().next().is_some_and(|root| block.node(root).site.style == Style::Flow);
-    if flow_root {
+    if is_flow(block) {
         text.extend_from_slice(&block.source()[flow_entry(block, entry).range()]);
     } else {
         write_flow_key(&mut text, block, entry, FlowQuotes::All)?;
@@ -410,7 +470,9 @@ fn commas_and_comments(text: &[u8]) -> (Option<usize>, bool) {
 /// Returns the layout for a block that is to be put into the text of `tree`.
 pub(super) fn layout_of(tree: &Tree, asked: &Layout) -> Layout {
     Layout {
-        indent: asked.indent.or_else(|| found_indent(tree).map(|step| step as u32)),
+        indent: asked
+            .indent
+            .or_else(|| found_indent(tree).map(|step| step as u32)),
         compact: asked.compact,
         crlf: asked.crlf || newline_of(tree.source()) == b"\r\n",
     }
@@ -452,5 +514,168 @@ fn has_flow_root(text: &[u8]) -> bool {
             [b'-', b'-', b'-', after @ ..] => rest = after,
             _ => return false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{parse, text_of};
+    use super::*;
+
+    const BLOCK: &str = "sops:\n  mac: x\n  age:\n    - enc: |\n        y\n";
+
+    fn attached(source: &str, position: Option<usize>) -> String {
+        let tree = parse(source);
+        let block = Block {
+            text: BLOCK.as_bytes(),
+            position,
+        };
+        let edits = attach(&tree, &block).unwrap();
+        let text = text_of(&edits.apply(tree.source()));
+        let with = parse(&text);
+        for root in with.documents() {
+            assert!(with.entry(root, KEY).is_some(), "{text}");
+        }
+        text
+    }
+
+    /// Returns the text without the metadata, the metadata, and its position.
+    fn detached(source: &str) -> (String, String, Option<usize>) {
+        let tree = parse(source);
+        let found = detach(&tree).unwrap().unwrap();
+        let block = text_of(&found.block);
+        assert!(parse(&block).documents().count() == 1);
+        (
+            text_of(&found.edits.apply(tree.source())),
+            block,
+            found.position,
+        )
+    }
+
+    #[test]
+    fn a_block_goes_to_the_end_of_each_document() {
+        for (source, expected) in [
+            ("a: 1\n", "a: 1\n<>"),
+            ("a: 1", "a: 1\n<>"),
+            ("a: 1\n# end\n", "a: 1\n# end\n<>"),
+            ("a: 1\n---\nb: 2\n...\n", "a: 1\n<>---\nb: 2\n<>...\n"),
+            ("---\n", "---\n<>"),
+            ("---", "---\n<>"),
+            ("--- # c\n...\n", "--- # c\n<>...\n"),
+            ("{}\n", "<>"),
+            ("# c\n{}\n", "# c\n<>"),
+            ("a: |\n  x", "a: |-\n  x\n<>"),
+            ("a: |+\n  x\n\n", "a: |+\n  x\n\n<>"),
+            ("a: |+\n  x\n  ", "a: |+\n  x\n<>"),
+            ("a: >-\n  x", "a: >-\n  x\n<>"),
+        ] {
+            let ours = attached(source, None);
+            assert_eq!(ours.replace(BLOCK, "<>"), expected, "{source:?}");
+        }
+        assert_eq!(
+            attached("  a: 1\n", None),
+            "  a: 1\n  sops:\n    mac: x\n    age:\n      - enc: |\n          y\n"
+        );
+        assert_eq!(
+            attached("a: 1\r\n", None),
+            format!("a: 1\n{BLOCK}").replace('\n', "\r\n")
+        );
+    }
+
+    #[test]
+    fn a_block_in_braces_is_a_flow_map() {
+        let flow = "\"sops\": {\"mac\": \"x\", \"age\": [{\"enc\": \"y\\n\"}]}";
+        for (source, position, expected) in [
+            ("{\"a\": 1}\n", None, "{\"a\": 1, <>}\n"),
+            ("{a: 1,}\n", None, "{a: 1,<>,}\n"),
+            ("{a: 1 # c\n}\n", None, "{a: 1 # c\n, <>}\n"),
+            ("{\n  \"a\": 1\n}\n", None, "{\n  \"a\": 1, <>\n}\n"),
+            ("--- {}\n", None, "--- {<>}\n"),
+            ("{a: 1, b: 2}\n", Some(1), "{a: 1, <>, b: 2}\n"),
+            ("{a: 1, b: 2}\n", Some(0), "{<>, a: 1, b: 2}\n"),
+        ] {
+            let ours = attached(source, position);
+            assert_eq!(ours.replace(flow, "<>"), expected, "{source:?}");
+            let (text, block, found) = detached(&ours);
+            assert_eq!(text, source);
+            assert_eq!(block, format!("{{{flow}}}\n"));
+            assert_eq!(found, position);
+        }
+    }
+
+    #[test]
+    fn a_block_keeps_its_position() {
+        for (source, position) in [
+            ("<># c\na: 1\n", Some(0)),
+            ("a: 1 # c\n<># d\nb: 2\n", Some(1)),
+            ("a:\n  - 1\n  # c\n<>b: 2\n", Some(1)),
+            ("a: 1\n<>", None),
+            ("a: 1\n<># end\n", None),
+        ] {
+            let text = source.replace("<>", BLOCK);
+            let (rest, block, found) = detached(&text);
+            assert_eq!(rest, source.replace("<>", ""), "{source:?}");
+            assert_eq!(block, BLOCK);
+            assert_eq!(found, position, "{source:?}");
+            if position != Some(0) && !source.ends_with("end\n") {
+                assert_eq!(attached(&rest, found), text);
+            }
+        }
+    }
+
+    #[test]
+    fn comments_of_the_block_go_with_it() {
+        let (rest, block, _) = detached("a: 1\nsops: # x\n  # y\n  mac: x\n\n  # z\n# end\n");
+        assert_eq!(rest, "a: 1\n# end\n");
+        assert_eq!(block, "sops: # x\n  # y\n  mac: x\n\n  # z\n");
+    }
+
+    #[test]
+    fn a_document_of_metadata_alone_becomes_empty() {
+        assert_eq!(detached(BLOCK).0, "{}\n");
+        assert_eq!(detached(&format!("---\n{BLOCK}")).0, "---\n");
+        assert_eq!(
+            detached(&format!("# c\n{BLOCK}---\n{BLOCK}")).0,
+            "# c\n{}\n---\n"
+        );
+    }
+
+    #[test]
+    fn texts_without_metadata_are_told_apart() {
+        assert!(detach(&parse("a: {sops: 1}\n")).unwrap().is_none());
+        assert!(detach(&parse("")).unwrap().is_none());
+        let block = Block {
+            text: BLOCK.as_bytes(),
+            position: None,
+        };
+        assert!(attach(&parse(""), &block).is_err());
+    }
+
+    #[test]
+    fn only_texts_with_a_root_entry_are_sniffed() {
+        for (text, expected) in [
+            ("a: 1\nsops:\n  mac: x\n", true),
+            ("\u{FEFF}sops: {}\n", true),
+            ("\"sops\" : {}\n", true),
+            ("'sops': {}\r\n", true),
+            ("# c\n--- {a: 1, sops: {}}\n", true),
+            ("{\"sops\":{}}", true),
+            ("a:\n  sops: 1\n", false),
+            ("sops_age: 1\n", false),
+            ("sops\n", false),
+            ("\"sops: x\n", false),
+            ("", false),
+        ] {
+            assert_eq!(sniff(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_layout_is_that_of_the_text() {
+        let layout = |text| layout_of(&parse(text), &Layout::default());
+        assert_eq!(layout("a:\n  b: 1\n").indent, Some(2));
+        assert_eq!(layout("a:\n- b:\n     c: 1\n").indent, Some(3));
+        assert_eq!(layout("a: 1\n").indent, None);
+        assert!(layout("a: 1\r\n").crlf);
     }
 }

@@ -15,19 +15,25 @@ const ENC: &str = "ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]";
 const BLOCK: &str = "sops:\n    mac: x\n    age:\n        - enc: |\n            line\n";
 
 fn parse(text: &[u8]) -> Result<Tree, String> {
-    Yaml.parse(SecretBytes::from(text)).map_err(|error| format!("{error:?}"))
+    Yaml.parse(SecretBytes::from(text))
+        .map_err(|error| format!("{error:?}"))
 }
 
 /// Seals every value and comment of `tree`; returns the text.
 fn seal(tree: &mut Tree) -> Result<Vec<u8>, String> {
     let marker = tree.intern(ENC.as_bytes());
     let changes = change_all(tree, |tree, id| match tree.node(id).kind {
-        NodeKind::Comment { inline, .. } => Some(NodeKind::Comment { text: marker, inline }),
+        NodeKind::Comment { inline, .. } => Some(NodeKind::Comment {
+            text: marker,
+            inline,
+        }),
         NodeKind::Null | NodeKind::Map | NodeKind::List => None,
         NodeKind::Text(text) if tree.text(text).is_empty() => None,
         _ => Some(NodeKind::Text(marker)),
     });
-    let edits = Yaml.splice(tree, &changes).map_err(|error| error.to_string())?;
+    let edits = Yaml
+        .splice(tree, &changes)
+        .map_err(|error| error.to_string())?;
     Ok(edits.apply(tree.source()).to_vec())
 }
 
@@ -90,15 +96,21 @@ fn check_sealing(text: &[u8]) -> Result<(), String> {
         }
         let kind = match original.node(source).kind {
             NodeKind::Text(text) => NodeKind::Text(again.intern(original.text(text))),
-            NodeKind::Comment { text, inline } => {
-                NodeKind::Comment { text: again.intern(original.text(text)), inline }
-            }
+            NodeKind::Comment { text, inline } => NodeKind::Comment {
+                text: again.intern(original.text(text)),
+                inline,
+            },
             kind => kind,
         };
         again.set(target, kind);
-        changes.push(crate::format::Change { id: target, verbatim: None });
+        changes.push(crate::format::Change {
+            id: target,
+            verbatim: None,
+        });
     }
-    let edits = Yaml.splice(&again, &changes).map_err(|error| error.to_string())?;
+    let edits = Yaml
+        .splice(&again, &changes)
+        .map_err(|error| error.to_string())?;
     let opened = edits.apply(&sealed);
     let back = parse(&opened).map_err(|error| format!("{error}\n{}", show(&opened)))?;
     if shape(&original) != shape(&back) {
@@ -119,8 +131,13 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
     if tree.documents().next().is_none() || tree.documents().any(has_metadata) {
         return Ok(());
     }
-    let block = Block { text: BLOCK.as_bytes(), position: None };
-    let edits = Yaml.attach(&tree, &block).map_err(|error| error.to_string())?;
+    let block = Block {
+        text: BLOCK.as_bytes(),
+        position: None,
+    };
+    let edits = Yaml
+        .attach(&tree, &block)
+        .map_err(|error| error.to_string())?;
     let attached = edits.apply(text);
     let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let with = parse(&attached).map_err(|error| format!("{error}\n{}", show(&attached)))?;
@@ -130,8 +147,10 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
             return Err(format!("not a block\n{}", show(&attached)));
         }
     }
-    let detached =
-        Yaml.detach(&with).map_err(|error| error.to_string())?.ok_or("nothing to detach")?;
+    let detached = Yaml
+        .detach(&with)
+        .map_err(|error| error.to_string())?
+        .ok_or("nothing to detach")?;
     parse(&detached.block).map_err(|error| format!("block: {error}"))?;
     let after = detached.edits.apply(&attached);
     if *after == *text {
@@ -154,7 +173,12 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
             shape(&back)
         ));
     }
-    Err(format!("bytes: {:?} {:?} {:?}", show(text), show(&attached), show(&after)))
+    Err(format!(
+        "bytes: {:?} {:?} {:?}",
+        show(text),
+        show(&attached),
+        show(&after)
+    ))
 }
 
 /// Values that are hard to spell.
@@ -270,7 +294,7 @@ fn values(tree: &Tree) -> String {
 
 fn check_values(text: &[u8]) -> Result<(), String> {
     let seed = text.iter().map(|&byte| usize::from(byte)).sum::<usize>();
-    for round in 0..4 {
+    for round in 0..2 {
         let mut tree = parse(text)?;
         let changes = change_all(&mut tree, |tree, id| {
             let node = *tree.node(id);
@@ -284,7 +308,9 @@ fn check_values(text: &[u8]) -> Result<(), String> {
             let number = seed + round * 29 + id.index() * 7;
             (number % 3 > 0).then(|| hard_value(tree, number / 3))
         });
-        let edits = Yaml.splice(&tree, &changes).map_err(|error| error.to_string())?;
+        let edits = Yaml
+            .splice(&tree, &changes)
+            .map_err(|error| error.to_string())?;
         let spliced = edits.apply(text);
         let show = String::from_utf8_lossy(&spliced).into_owned();
         let back = parse(&spliced).map_err(|error| format!("{error}\n{show}"))?;
@@ -312,8 +338,14 @@ fn check_emission(text: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     for crlf in [false, true] {
-        let layout = Layout { crlf, indent: crlf.then_some(2), ..Layout::default() };
-        let emitted = Yaml.emit(&tree, &layout).map_err(|error| error.to_string())?;
+        let layout = Layout {
+            crlf,
+            indent: crlf.then_some(2),
+            ..Layout::default()
+        };
+        let emitted = Yaml
+            .emit(&tree, &layout)
+            .map_err(|error| error.to_string())?;
         let show = String::from_utf8_lossy(&emitted).into_owned();
         let back = parse(&emitted).map_err(|error| format!("{error}\n{show}"))?;
         if values(&tree) != values(&back) {
@@ -337,7 +369,10 @@ fn failures(check: impl Fn(&[u8]) -> Result<(), String>) -> Vec<String> {
         }
         count += 1;
         if let Err(message) = check(&text) {
-            println!("== {name}\n{}\n-- {message}", String::from_utf8_lossy(&text));
+            println!(
+                "== {name}\n{}\n-- {message}",
+                String::from_utf8_lossy(&text)
+            );
             failed.push(name);
         }
     }
@@ -386,14 +421,11 @@ fn metadata_of_sops_is_detached_and_attached() {
             position: detached.position,
         };
         let back = Yaml.attach(&clear, &block).unwrap().apply(&rest);
-        let only_metadata = rest.ends_with(b"{}\n") && tree.nodes().len() > 3;
-        if !only_metadata {
-            assert_eq!(
-                String::from_utf8_lossy(&back),
-                String::from_utf8_lossy(&text),
-                "{path:?}"
-            );
-        }
+        assert_eq!(
+            String::from_utf8_lossy(&back),
+            String::from_utf8_lossy(&text),
+            "{path:?}"
+        );
         // What we write as new is what SOPS wrote.
         let metadata = parse(&detached.block).unwrap();
         let emitted = Yaml.emit(&metadata, &Yaml.layout_of(&tree, &Layout::default()));

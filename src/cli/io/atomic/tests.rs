@@ -1,3 +1,5 @@
+//! Tests of writing files.
+
 use std::process::Stdio;
 
 use super::*;
