@@ -143,7 +143,5 @@ fn has_rare_breaks(text: &[u8]) -> bool {
 /// Returns whether a folded block can hold `text` with blank lines for its line breaks: lines that
 /// begin with a blank are not folded.
 fn folds(text: &str) -> bool {
-    !text
-        .split('\n')
-        .any(|line| line.starts_with([' ', '\t']) || line.ends_with([' ', '\t']))
+    !text.split('\n').any(|line| line.starts_with([' ', '\t']) || line.ends_with([' ', '\t']))
 }

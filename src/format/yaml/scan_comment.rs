@@ -62,12 +62,7 @@ impl Scanner<'_> {
         self.cursor.skip_to(self.cursor.at() + blanks);
         let line = self.cursor.line();
         let chain = self.comment();
-        self.comments.wait(Waiting {
-            chain,
-            place: Place::Line,
-            owner,
-            line,
-        });
+        self.comments.wait(Waiting { chain, place: Place::Line, owner, line });
     }
 
     /// Reads the comment that starts here, to the end of the line.

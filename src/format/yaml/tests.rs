@@ -118,10 +118,7 @@ fn leaf(tree: &Tree, id: NodeId) -> Value {
         NodeKind::Boolean(flag) => json!({ "bool": flag }),
         NodeKind::Time(time) => json!({ "time": rfc3339(time) }),
         NodeKind::Null => json!({ "null": null }),
-        NodeKind::Comment {
-            text: value,
-            inline,
-        } => {
+        NodeKind::Comment { text: value, inline } => {
             json!({ "comment": text(value), "inline": inline })
         }
         NodeKind::Map | NodeKind::List => unreachable!(),
@@ -183,10 +180,7 @@ fn check_places(tree: &Tree) -> Result<(), String> {
             return Err("two comments overlap".to_owned());
         }
     }
-    if comments
-        .iter()
-        .any(|span| source[span.start as usize] != b'#')
-    {
+    if comments.iter().any(|span| source[span.start as usize] != b'#') {
         return Err("a comment starts elsewhere".to_owned());
     }
     Ok(())
