@@ -139,7 +139,6 @@ impl Comments {
 
     /// Takes all pending comments, for the node that is made now.
     pub(super) fn take(&mut self) -> Remarks {
-        self.stem = Chain::default();
         std::mem::take(&mut self.pending)
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Yaml;
@@ -254,4 +255,97 @@ fn documents_are_read_as_sops_reads_them() {
     assert!(problems.is_empty(), "{problems}");
     assert!(stale.is_empty(), "no longer different: {stale:?}");
     assert!(count > 11_000, "most of the test data is missing");
+}
+
+/// Reads a text and checks what holds for every text.
+fn check_any(text: &[u8]) {
+    if let Ok(tree) = parse(text) {
+        let problem = check_places(&tree);
+        assert!(problem.is_ok(), "{problem:?} in {:?}", lossy(text));
+    }
+}
+
+/// A change of a text at a place, both taken modulo what there is.
+fn change(text: &mut Vec<u8>, place: usize, kind: usize, length: usize) {
+    const PIECES: &[&[u8]] = &[
+        b"#",
+        b" # c",
+        b"\n",
+        b"\r\n",
+        b"  ",
+        b"\t",
+        b"- ",
+        b": ",
+        b"? ",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b",",
+        b"&a ",
+        b"*a",
+        b"!",
+        b"!!int ",
+        b"!<x> ",
+        b"%",
+        b"---\n",
+        b"...\n",
+        b"|\n",
+        b">-\n",
+        b"'",
+        b"\"",
+        b"\\",
+        b"\\x4",
+        b"<<: ",
+        b"a: 1\n",
+        b"\xC2\x85",
+        b"\xE2\x80\xA8",
+        b"\xC3",
+        b"\0",
+        b"\xEF\xBB\xBF",
+        b"%YAML 1.1\n",
+        b"%TAG !e! x:%20\n",
+        b"|+9 # c\n",
+        b"!!binary ",
+    ];
+    let at = place % (text.len() + 1);
+    let end = (at + length).min(text.len());
+    match kind % (PIECES.len() + 3) {
+        0 => drop(text.drain(at..end)),
+        1 => {
+            let copy = text[at..end].to_vec();
+            text.splice(at..at, copy);
+        }
+        2 => text.truncate(at),
+        kind => drop(text.splice(at..at, PIECES[kind - 3].iter().copied())),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+        check_any(&text);
+    }
+
+    #[test]
+    fn no_yaml_characters_make_the_reader_panic(text in "[-a?:,{}\\[\\]#&*!|>'\"%@0 \t\n\r\\\\.<]{0,60}") {
+        check_any(text.as_bytes());
+    }
+}
+
+#[test]
+fn no_changed_document_makes_the_reader_panic() {
+    let corpus = oracle();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let changes = proptest::collection::vec((any::<usize>(), any::<usize>(), 0..40usize), 1..6);
+    for (_, text, _) in corpus.iter().step_by(5) {
+        let tree = changes.new_tree(&mut runner).unwrap();
+        let mut text = text.clone();
+        for (place, kind, length) in proptest::strategy::ValueTree::current(&tree) {
+            change(&mut text, place, kind, length);
+        }
+        check_any(&text);
+    }
 }
