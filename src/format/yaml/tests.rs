@@ -371,11 +371,7 @@ fn documents_reach_from_marker_to_marker() {
 fn comments_that_sops_drops_are_strays() {
     let text = "%YAML 1.1 # directive\n---\na: { # open\n  b: 1 } # close\nc: [ # open too\n]\n";
     let tree = parse(text.as_bytes()).unwrap();
-    let strays: Vec<&[u8]> = tree
-        .strays()
-        .iter()
-        .map(|stray| tree.text(stray.text))
-        .collect();
+    let strays: Vec<&[u8]> = tree.strays().iter().map(|stray| tree.text(stray.text)).collect();
     assert_eq!(strays, [&b" directive"[..], b" open", b" open too"]);
 }
 
