@@ -42,7 +42,7 @@ fn rust_files(folder: &str) -> Vec<Source> {
 impl Source {
     fn read(path: PathBuf) -> Source {
         let text = fs::read_to_string(&path).unwrap();
-        let tests = text.find("\n#[cfg(test)]\nmod tests {");
+        let tests = text.find("\n#[cfg(test)]\n");
         let shipped = match tests {
             Some(at) => &text[..=at],
             None if is_test(&path) => "",

@@ -199,7 +199,7 @@ fn a_changed_ciphertext_exits_25() {
 fn a_removed_value_exits_51() {
     let (sandbox, outcome) = tampered(|text| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"port\"")).collect();
-        lines.join("\n")
+        format!("{}\n", lines.join("\n"))
     });
     outcome.code(51).no_stdout();
     sandbox

@@ -136,7 +136,7 @@ fn with_wrong_mac() -> Sandbox {
     let sandbox = encrypted();
     let text = sandbox.read("app.json");
     let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"port\"")).collect();
-    sandbox.write("app.json", lines.join("\n"));
+    sandbox.write("app.json", format!("{}\n", lines.join("\n")));
     sandbox
 }
 

@@ -210,7 +210,7 @@ fn no_file_says_what_to_do() {
 #[test]
 fn the_output_is_dotenv_unless_asked_for_another() {
     let sandbox = empty();
-    sandbox.encrypted_by_sops("app.json", "{\"TOKEN\": \"canary-one\", \"PORT\": 5432}", &[ALICE]);
+    sandbox.encrypted_by_sops("app.json", "{\"TOKEN\": \"canary-one\", \"PORT\": \"5432\"}", &[ALICE]);
     decrypt(&sandbox, [])
         .env("ENCFILE_FILE", "app.json")
         .go()
@@ -225,7 +225,7 @@ fn the_output_is_dotenv_unless_asked_for_another() {
         .env("ENCFILE_FILE", "app.json")
         .go()
         .success()
-        .stdout("{\n\t\"TOKEN\": \"canary-one\",\n\t\"PORT\": 5432\n}\n");
+        .stdout("{\n\t\"TOKEN\": \"canary-one\",\n\t\"PORT\": \"5432\"\n}\n");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn the_encrypted_file_keeps_its_layout() {
 fn every_format_is_written() {
     for (name, text, expected) in [
         ("a.env", "# canary\nA=canary\nB=\n", "#<str>"),
-        ("a.yaml", "a: canary\nb: [1, true]\n", "a: <str>\nb: [<int>, <bool>]\n"),
+        ("a.yaml", "a: canary\nb: [1, true]\n", "a: <str>\nb: [\"<int>\", \"<bool>\"]\n"),
         ("a.pem", "canary\n", "\"data\": \"<str>\""),
     ] {
         let sandbox = plain();

@@ -314,7 +314,8 @@ def data_key(metadata, options):
 
 
 def unseal(text, key, context):
-    match = SEALED.fullmatch(text)
+    # A YAML block scalar has a line break behind it; SOPS reads that too.
+    match = SEALED.fullmatch(text.rstrip("\n"))
     if not match:
         raise Bad("not a ciphertext")
     data, iv, tag = (base64.b64decode(part, validate=True) for part in match.groups()[:3])

@@ -17,8 +17,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
 
-/// What the names of all private directories start with.
-const PREFIX: &str = "encfile-";
+/// What the names of all private directories start with; a process number and [`RANDOM`] letters
+/// and digits follow.
+const PREFIX: &str = "encfile-private-";
+/// The number of random characters in a name.
+const RANDOM: usize = 8;
 
 /// How often to try again when another process takes the new directory for an abandoned one.
 const ATTEMPTS: usize = 16;
@@ -89,7 +92,7 @@ impl PrivateDir {
         for _ in 0..ATTEMPTS {
             let prefix = format!("{PREFIX}{}-", std::process::id());
             let mut builder = Builder::new();
-            builder.prefix(&prefix).rand_bytes(8);
+            builder.prefix(&prefix).rand_bytes(RANDOM);
             #[cfg(unix)]
             builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
             let path = builder.tempdir_in(parent)?.keep();
@@ -165,7 +168,7 @@ fn sweep(parent: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+        if !entry.file_name().to_str().is_some_and(is_our_name) {
             continue;
         }
         let path = entry.path();
@@ -179,6 +182,19 @@ fn sweep(parent: &Path) {
             let _ = wipe_and_remove(&path);
         }
     }
+}
+
+/// Returns whether a name is exactly one that a private directory gets: what merely looks like it
+/// may be somebody else's.
+fn is_our_name(name: &str) -> bool {
+    name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).is_some_and(
+        |(process, random)| {
+            !process.is_empty()
+                && process.bytes().all(|byte| byte.is_ascii_digit())
+                && random.len() == RANDOM
+                && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        },
+    )
 }
 
 /// Overwrites the regular files below `root`, then removes it.
@@ -290,8 +306,8 @@ mod tests {
     #[test]
     fn abandoned_directories_are_swept_and_others_kept() {
         let parent = tempfile::tempdir().unwrap();
-        let abandoned = leave_behind(parent.path(), "encfile-1-abcdefgh");
-        let open_to_others = leave_behind(parent.path(), "encfile-2-abcdefgh");
+        let abandoned = leave_behind(parent.path(), "encfile-private-1-abcdefgh");
+        let open_to_others = leave_behind(parent.path(), "encfile-private-2-abcdefgh");
         fs::set_permissions(&open_to_others, fs::Permissions::from_mode(0o755)).unwrap();
         let foreign = leave_behind(parent.path(), "other-3");
         let held = PrivateDir::create_in(parent.path()).unwrap();
