@@ -232,8 +232,16 @@ pub(super) fn attach(tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>
     let mut edits = Edits::new();
     let mut any = false;
     for root in tree.documents() {
-        any = true;
-        if tree.node(root).site.style == Style::Flow {
+        let number_one = !std::mem::replace(&mut any, true);
+        let flow = tree.node(root).site.style == Style::Flow;
+        if flow
+            && number_one
+            && let Some(line) = line_of_braces(tree, root)
+            && !is_flow(&parsed)
+        {
+            let newline = newline_of(tree.source());
+            edits.replace(line, &lines_of(&parsed, entry, 0, tree, newline)?);
+        } else if flow {
             attach_flow(tree, root, &parsed, entry, block.position, &mut edits)?;
         } else {
             attach_lines(tree, root, &parsed, entry, block.position, &mut edits)?;
@@ -244,6 +252,28 @@ pub(super) fn attach(tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>
     } else {
         Err(EmitError::whole("the text has no document"))
     }
+}
+
+/// Returns the line with the braces of a document that is nothing but `{}` and comments.
+fn line_of_braces(tree: &Tree, root: NodeId) -> Option<Span> {
+    let source = tree.source();
+    let braces = tree.node(root).site.properties?;
+    let (start, end) = (braces.start as usize, braces.end as usize);
+    let line_end = line_end(source, end);
+    let line = Span::new(start, line_end + line_break(source, line_end));
+    let alone = &source[braces.range()] == b"{}"
+        && line_start(source, start) == start
+        && source[end..line_end].is_empty()
+        && is_bare(&source[..start])
+        && is_bare(after(tree, root, line));
+    alone.then_some(line)
+}
+
+/// Returns whether the first document of `tree` is a flow map.
+fn is_flow(tree: &Tree) -> bool {
+    tree.documents()
+        .next()
+        .is_some_and(|root| tree.node(root).site.style == Style::Flow)
 }
 
 fn attach_lines(
@@ -292,9 +322,8 @@ fn lines_of(
 ) -> Result<SecretBytes, EmitError> {
     let own_column = block.node(entry).site.indent as usize;
     let root = block.documents().next();
-    let flow = root.is_some_and(|root| block.node(root).site.style == Style::Flow);
     let emitted;
-    let (text, shift) = if flow || own_column > column {
+    let (text, shift) = if is_flow(block) || own_column > column {
         let layout = Layout {
             indent: Some(indent_step(tree) as u32),
             ..Layout::default()
@@ -381,11 +410,7 @@ fn attach_flow(
         return Err(no_place());
     }
     let mut text = SecretBytes::new();
-    let flow_root = block
-        .documents()
-        .next()
-        .is_some_and(|root| block.node(root).site.style == Style::Flow);
-    if flow_root {
+    if is_flow(block) {
         text.extend_from_slice(&block.source()[flow_entry(block, entry).range()]);
     } else {
         write_flow_key(&mut text, block, entry, FlowQuotes::All)?;

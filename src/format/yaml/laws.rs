@@ -294,7 +294,7 @@ fn values(tree: &Tree) -> String {
 
 fn check_values(text: &[u8]) -> Result<(), String> {
     let seed = text.iter().map(|&byte| usize::from(byte)).sum::<usize>();
-    for round in 0..4 {
+    for round in 0..2 {
         let mut tree = parse(text)?;
         let changes = change_all(&mut tree, |tree, id| {
             let node = *tree.node(id);
@@ -421,14 +421,11 @@ fn metadata_of_sops_is_detached_and_attached() {
             position: detached.position,
         };
         let back = Yaml.attach(&clear, &block).unwrap().apply(&rest);
-        let only_metadata = rest.ends_with(b"{}\n") && tree.nodes().len() > 3;
-        if !only_metadata {
-            assert_eq!(
-                String::from_utf8_lossy(&back),
-                String::from_utf8_lossy(&text),
-                "{path:?}"
-            );
-        }
+        assert_eq!(
+            String::from_utf8_lossy(&back),
+            String::from_utf8_lossy(&text),
+            "{path:?}"
+        );
         // What we write as new is what SOPS wrote.
         let metadata = parse(&detached.block).unwrap();
         let emitted = Yaml.emit(&metadata, &Yaml.layout_of(&tree, &Layout::default()));
