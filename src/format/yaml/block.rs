@@ -55,10 +55,7 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
             }
             (text, lines)
         };
-        let left = [
-            &source[..removed.start as usize],
-            after(tree, root, removed),
-        ];
+        let left = [&source[..removed.start as usize], after(tree, root, removed)];
         if number == 0 && left.iter().all(|text| is_bare(text)) {
             // Without any entry and without a marker there would be no document.
             let mut empty = SecretBytes::from("{}");
@@ -71,20 +68,13 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
             first = Some((text, Some(position).filter(|_| position + 1 < entries)));
         }
     }
-    Ok(first.map(|(block, position)| Detached {
-        edits,
-        block,
-        position,
-    }))
+    Ok(first.map(|(block, position)| Detached { edits, block, position }))
 }
 
 /// Returns the text of a document behind `removed`.
 fn after(tree: &Tree, root: NodeId, removed: Span) -> &[u8] {
     let source = tree.source();
-    let end = tree
-        .node(root)
-        .span
-        .map_or(source.len(), |span| span.end as usize);
+    let end = tree.node(root).span.map_or(source.len(), |span| span.end as usize);
     source.get(removed.end as usize..end).unwrap_or_default()
 }
 
@@ -99,11 +89,7 @@ fn is_bare(text: &[u8]) -> bool {
 /// Returns the number of the metadata among the entries of a document, and its node.
 fn find(tree: &Tree, root: NodeId) -> Result<Option<(usize, NodeId)>, DuplicateMetadata> {
     let mut found = entries(tree, root).enumerate().filter(|&(_, id)| {
-        tree.key(id) == Some(KEY)
-            && tree
-                .node(id)
-                .key
-                .is_some_and(|key| key.kind == KeyType::Text)
+        tree.key(id) == Some(KEY) && tree.node(id).key.is_some_and(|key| key.kind == KeyType::Text)
     });
     match (found.next(), found.next()) {
         (_, Some(_)) => Err(DuplicateMetadata),
@@ -112,8 +98,7 @@ fn find(tree: &Tree, root: NodeId) -> Result<Option<(usize, NodeId)>, DuplicateM
 }
 
 fn entries(tree: &Tree, root: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-    tree.children(root)
-        .filter(|&id| !tree.node(id).kind.is_comment())
+    tree.children(root).filter(|&id| !tree.node(id).kind.is_comment())
 }
 
 /// Returns the lines of a root entry: those of its key and value, and the comments below that
@@ -166,11 +151,7 @@ fn value_end(tree: &Tree, id: NodeId) -> usize {
             Style::Block if node.kind.is_container() => continue,
             Style::Literal | Style::Folded => {
                 let scalar = BlockScalar::read(tree.source(), span);
-                if scalar.content.is_empty() {
-                    scalar.header.end
-                } else {
-                    scalar.content.end
-                }
+                if scalar.content.is_empty() { scalar.header.end } else { scalar.content.end }
             }
             _ => span.end,
         };
@@ -183,16 +164,9 @@ fn value_end(tree: &Tree, id: NodeId) -> usize {
 fn flow_entry(tree: &Tree, id: NodeId) -> Span {
     let node = tree.node(id);
     let end = value_end(tree, id);
-    let start = node
-        .key
-        .and_then(|key| key.span)
-        .map_or(end, |span| span.start as usize);
+    let start = node.key.and_then(|key| key.span).map_or(end, |span| span.start as usize);
     let before = tree.source()[..start].trim_ascii_end();
-    let start = if before.ends_with(b"?") {
-        before.len() - 1
-    } else {
-        start
-    };
+    let start = if before.ends_with(b"?") { before.len() - 1 } else { start };
     Span::new(start.min(end), end)
 }
 
@@ -247,11 +221,7 @@ pub(super) fn attach(tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>
             attach_lines(tree, root, &parsed, entry, block.position, &mut edits)?;
         }
     }
-    if any {
-        Ok(edits)
-    } else {
-        Err(EmitError::whole("the text has no document"))
-    }
+    if any { Ok(edits) } else { Err(EmitError::whole("the text has no document")) }
 }
 
 /// Returns the line with the braces of a document that is nothing but `{}` and comments.
@@ -271,9 +241,7 @@ fn line_of_braces(tree: &Tree, root: NodeId) -> Option<Span> {
 
 /// Returns whether the first document of `tree` is a flow map.
 fn is_flow(tree: &Tree) -> bool {
-    tree.documents()
-        .next()
-        .is_some_and(|root| tree.node(root).site.style == Style::Flow)
+    tree.documents().next().is_some_and(|root| tree.node(root).site.style == Style::Flow)
 }
 
 fn attach_lines(
@@ -292,14 +260,17 @@ fn attach_lines(
     let lines = lines_of(block, entry, column, tree, newline)?;
     let place = match position {
         Some(0) => first.map(|id| entry_lines(tree, root, id).start as usize),
-        Some(number) if entries(tree, root).count() > number => entries(tree, root)
-            .nth(number - 1)
-            .map(|id| entry_lines(tree, root, id).end as usize),
+        Some(number) if entries(tree, root).count() > number => {
+            entries(tree, root).nth(number - 1).map(|id| entry_lines(tree, root, id).end as usize)
+        }
         _ => None,
     };
     if let Some(place) = place {
         edits.insert(place, &lines);
         return Ok(());
+    }
+    if first.is_none() {
+        remove_null(source, extent, edits);
     }
     let end = extent.end as usize;
     let mut out = SecretBytes::new();
@@ -310,6 +281,26 @@ fn attach_lines(
     out.extend_from_slice(&lines);
     edits.insert(end, &out);
     Ok(())
+}
+
+/// Removes the null that a document without entries may consist of (`--- ~`), so that a map can
+/// take its place.
+fn remove_null(source: &[u8], document: Span, edits: &mut Edits) {
+    let mut at = document.start as usize;
+    while at < document.end as usize {
+        let end = line_end(source, at).min(document.end as usize);
+        let line = &source[at..end];
+        let start = line.len() - line.trim_ascii_start().len();
+        let comment = memchr::memchr_iter(b'#', line)
+            .find(|&hash| hash == start || matches!(line[hash - 1], b' ' | b'\t'))
+            .unwrap_or(line.len());
+        let content = line[..comment].trim_ascii();
+        // A bare `!` may stand in front of a map as well.
+        if !content.is_empty() && content != b"!" && content != b"\xEF\xBB\xBF" {
+            edits.remove(Span::new(at + start, at + start + content.len()));
+        }
+        at = end + line_break(source, end).max(1);
+    }
 }
 
 /// Returns the lines of the block at `column`, with the line breaks of the text.
@@ -324,10 +315,7 @@ fn lines_of(
     let root = block.documents().next();
     let emitted;
     let (text, shift) = if is_flow(block) || own_column > column {
-        let layout = Layout {
-            indent: Some(indent_step(tree) as u32),
-            ..Layout::default()
-        };
+        let layout = Layout { indent: Some(indent_step(tree) as u32), ..Layout::default() };
         emitted = emit(block, &layout)?;
         (&emitted[..], column)
     } else {
@@ -365,17 +353,11 @@ fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
         return false;
     }
     let header = &source[scalar.header.range()];
-    if matches!(
-        source[scalar.content.range()],
-        [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]
-    ) {
+    if matches!(source[scalar.content.range()], [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]) {
         // These end the line as well: one more line break would count for `+` only.
         return header.contains(&b'+');
     }
-    let open = !matches!(
-        source[scalar.content.range()].last(),
-        None | Some(b'\n' | b'\r')
-    );
+    let open = !matches!(source[scalar.content.range()].last(), None | Some(b'\n' | b'\r'));
     if open {
         if !header.contains(&b'-') {
             let mut new: Vec<u8> = header.to_vec();
@@ -470,9 +452,7 @@ fn commas_and_comments(text: &[u8]) -> (Option<usize>, bool) {
 /// Returns the layout for a block that is to be put into the text of `tree`.
 pub(super) fn layout_of(tree: &Tree, asked: &Layout) -> Layout {
     Layout {
-        indent: asked
-            .indent
-            .or_else(|| found_indent(tree).map(|step| step as u32)),
+        indent: asked.indent.or_else(|| found_indent(tree).map(|step| step as u32)),
         compact: asked.compact,
         crlf: asked.crlf || newline_of(tree.source()) == b"\r\n",
     }
@@ -526,10 +506,7 @@ mod tests {
 
     fn attached(source: &str, position: Option<usize>) -> String {
         let tree = parse(source);
-        let block = Block {
-            text: BLOCK.as_bytes(),
-            position,
-        };
+        let block = Block { text: BLOCK.as_bytes(), position };
         let edits = attach(&tree, &block).unwrap();
         let text = text_of(&edits.apply(tree.source()));
         let with = parse(&text);
@@ -545,11 +522,7 @@ mod tests {
         let found = detach(&tree).unwrap().unwrap();
         let block = text_of(&found.block);
         assert!(parse(&block).documents().count() == 1);
-        (
-            text_of(&found.edits.apply(tree.source())),
-            block,
-            found.position,
-        )
+        (text_of(&found.edits.apply(tree.source())), block, found.position)
     }
 
     #[test]
@@ -562,6 +535,10 @@ mod tests {
             ("---\n", "---\n<>"),
             ("---", "---\n<>"),
             ("--- # c\n...\n", "--- # c\n<>...\n"),
+            ("~\n", "\n<>"),
+            ("# x\n--- null # y\n", "# x\n---  # y\n<>"),
+            ("--- !!null ~\n...\n", "--- \n<>...\n"),
+            ("---\n~", "---\n\n<>"),
             ("{}\n", "<>"),
             ("# c\n{}\n", "# c\n<>"),
             ("a: |\n  x", "a: |-\n  x\n<>"),
@@ -576,10 +553,7 @@ mod tests {
             attached("  a: 1\n", None),
             "  a: 1\n  sops:\n    mac: x\n    age:\n      - enc: |\n          y\n"
         );
-        assert_eq!(
-            attached("a: 1\r\n", None),
-            format!("a: 1\n{BLOCK}").replace('\n', "\r\n")
-        );
+        assert_eq!(attached("a: 1\r\n", None), format!("a: 1\n{BLOCK}").replace('\n', "\r\n"));
     }
 
     #[test]
@@ -634,20 +608,14 @@ mod tests {
     fn a_document_of_metadata_alone_becomes_empty() {
         assert_eq!(detached(BLOCK).0, "{}\n");
         assert_eq!(detached(&format!("---\n{BLOCK}")).0, "---\n");
-        assert_eq!(
-            detached(&format!("# c\n{BLOCK}---\n{BLOCK}")).0,
-            "# c\n{}\n---\n"
-        );
+        assert_eq!(detached(&format!("# c\n{BLOCK}---\n{BLOCK}")).0, "# c\n{}\n---\n");
     }
 
     #[test]
     fn texts_without_metadata_are_told_apart() {
         assert!(detach(&parse("a: {sops: 1}\n")).unwrap().is_none());
         assert!(detach(&parse("")).unwrap().is_none());
-        let block = Block {
-            text: BLOCK.as_bytes(),
-            position: None,
-        };
+        let block = Block { text: BLOCK.as_bytes(), position: None };
         assert!(attach(&parse(""), &block).is_err());
     }
 

@@ -15,25 +15,19 @@ const ENC: &str = "ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]";
 const BLOCK: &str = "sops:\n    mac: x\n    age:\n        - enc: |\n            line\n";
 
 fn parse(text: &[u8]) -> Result<Tree, String> {
-    Yaml.parse(SecretBytes::from(text))
-        .map_err(|error| format!("{error:?}"))
+    Yaml.parse(SecretBytes::from(text)).map_err(|error| format!("{error:?}"))
 }
 
 /// Seals every value and comment of `tree`; returns the text.
 fn seal(tree: &mut Tree) -> Result<Vec<u8>, String> {
     let marker = tree.intern(ENC.as_bytes());
     let changes = change_all(tree, |tree, id| match tree.node(id).kind {
-        NodeKind::Comment { inline, .. } => Some(NodeKind::Comment {
-            text: marker,
-            inline,
-        }),
+        NodeKind::Comment { inline, .. } => Some(NodeKind::Comment { text: marker, inline }),
         NodeKind::Null | NodeKind::Map | NodeKind::List => None,
         NodeKind::Text(text) if tree.text(text).is_empty() => None,
         _ => Some(NodeKind::Text(marker)),
     });
-    let edits = Yaml
-        .splice(tree, &changes)
-        .map_err(|error| error.to_string())?;
+    let edits = Yaml.splice(tree, &changes).map_err(|error| error.to_string())?;
     Ok(edits.apply(tree.source()).to_vec())
 }
 
@@ -96,21 +90,15 @@ fn check_sealing(text: &[u8]) -> Result<(), String> {
         }
         let kind = match original.node(source).kind {
             NodeKind::Text(text) => NodeKind::Text(again.intern(original.text(text))),
-            NodeKind::Comment { text, inline } => NodeKind::Comment {
-                text: again.intern(original.text(text)),
-                inline,
-            },
+            NodeKind::Comment { text, inline } => {
+                NodeKind::Comment { text: again.intern(original.text(text)), inline }
+            }
             kind => kind,
         };
         again.set(target, kind);
-        changes.push(crate::format::Change {
-            id: target,
-            verbatim: None,
-        });
+        changes.push(crate::format::Change { id: target, verbatim: None });
     }
-    let edits = Yaml
-        .splice(&again, &changes)
-        .map_err(|error| error.to_string())?;
+    let edits = Yaml.splice(&again, &changes).map_err(|error| error.to_string())?;
     let opened = edits.apply(&sealed);
     let back = parse(&opened).map_err(|error| format!("{error}\n{}", show(&opened)))?;
     if shape(&original) != shape(&back) {
@@ -131,13 +119,8 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
     if tree.documents().next().is_none() || tree.documents().any(has_metadata) {
         return Ok(());
     }
-    let block = Block {
-        text: BLOCK.as_bytes(),
-        position: None,
-    };
-    let edits = Yaml
-        .attach(&tree, &block)
-        .map_err(|error| error.to_string())?;
+    let block = Block { text: BLOCK.as_bytes(), position: None };
+    let edits = Yaml.attach(&tree, &block).map_err(|error| error.to_string())?;
     let attached = edits.apply(text);
     let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let with = parse(&attached).map_err(|error| format!("{error}\n{}", show(&attached)))?;
@@ -147,10 +130,8 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
             return Err(format!("not a block\n{}", show(&attached)));
         }
     }
-    let detached = Yaml
-        .detach(&with)
-        .map_err(|error| error.to_string())?
-        .ok_or("nothing to detach")?;
+    let detached =
+        Yaml.detach(&with).map_err(|error| error.to_string())?.ok_or("nothing to detach")?;
     parse(&detached.block).map_err(|error| format!("block: {error}"))?;
     let after = detached.edits.apply(&attached);
     if *after == *text {
@@ -173,12 +154,7 @@ fn check_metadata(text: &[u8]) -> Result<(), String> {
             shape(&back)
         ));
     }
-    Err(format!(
-        "bytes: {:?} {:?} {:?}",
-        show(text),
-        show(&attached),
-        show(&after)
-    ))
+    Err(format!("bytes: {:?} {:?} {:?}", show(text), show(&attached), show(&after)))
 }
 
 /// Values that are hard to spell.
@@ -308,9 +284,7 @@ fn check_values(text: &[u8]) -> Result<(), String> {
             let number = seed + round * 29 + id.index() * 7;
             (number % 3 > 0).then(|| hard_value(tree, number / 3))
         });
-        let edits = Yaml
-            .splice(&tree, &changes)
-            .map_err(|error| error.to_string())?;
+        let edits = Yaml.splice(&tree, &changes).map_err(|error| error.to_string())?;
         let spliced = edits.apply(text);
         let show = String::from_utf8_lossy(&spliced).into_owned();
         let back = parse(&spliced).map_err(|error| format!("{error}\n{show}"))?;
@@ -330,22 +304,12 @@ fn check_emission(text: &[u8]) -> Result<(), String> {
     let tree = parse(text)?;
     // A key without any text is written as `null`.
     let null_key = |key: Key| key.kind == KeyType::Null;
-    if tree
-        .nodes()
-        .iter()
-        .any(|node| node.key.is_some_and(null_key))
-    {
+    if tree.nodes().iter().any(|node| node.key.is_some_and(null_key)) {
         return Ok(());
     }
     for crlf in [false, true] {
-        let layout = Layout {
-            crlf,
-            indent: crlf.then_some(2),
-            ..Layout::default()
-        };
-        let emitted = Yaml
-            .emit(&tree, &layout)
-            .map_err(|error| error.to_string())?;
+        let layout = Layout { crlf, indent: crlf.then_some(2), ..Layout::default() };
+        let emitted = Yaml.emit(&tree, &layout).map_err(|error| error.to_string())?;
         let show = String::from_utf8_lossy(&emitted).into_owned();
         let back = parse(&emitted).map_err(|error| format!("{error}\n{show}"))?;
         if values(&tree) != values(&back) {
@@ -369,10 +333,7 @@ fn failures(check: impl Fn(&[u8]) -> Result<(), String>) -> Vec<String> {
         }
         count += 1;
         if let Err(message) = check(&text) {
-            println!(
-                "== {name}\n{}\n-- {message}",
-                String::from_utf8_lossy(&text)
-            );
+            println!("== {name}\n{}\n-- {message}", String::from_utf8_lossy(&text));
             failed.push(name);
         }
     }
@@ -403,10 +364,7 @@ fn emitted_documents_are_read_back() {
 /// An encrypted file of SOPS' own gives its metadata and takes it back.
 #[test]
 fn metadata_of_sops_is_detached_and_attached() {
-    let folder = format!(
-        "{}/testdata/yaml_emit/encrypted",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let folder = format!("{}/testdata/yaml_emit/encrypted", env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
     for path in std::fs::read_dir(folder).unwrap() {
         let path = path.unwrap().path();
@@ -416,16 +374,9 @@ fn metadata_of_sops_is_detached_and_attached() {
         let detached = Yaml.detach(&tree).unwrap().unwrap();
         let rest = detached.edits.apply(&text);
         let clear = parse(&rest).unwrap();
-        let block = Block {
-            text: &detached.block,
-            position: detached.position,
-        };
+        let block = Block { text: &detached.block, position: detached.position };
         let back = Yaml.attach(&clear, &block).unwrap().apply(&rest);
-        assert_eq!(
-            String::from_utf8_lossy(&back),
-            String::from_utf8_lossy(&text),
-            "{path:?}"
-        );
+        assert_eq!(String::from_utf8_lossy(&back), String::from_utf8_lossy(&text), "{path:?}");
         // What we write as new is what SOPS wrote.
         let metadata = parse(&detached.block).unwrap();
         let emitted = Yaml.emit(&metadata, &Yaml.layout_of(&tree, &Layout::default()));
