@@ -7,6 +7,12 @@ use crate::format::SyntaxError;
 use crate::span::Position;
 use crate::tree::Style;
 
+/// A key as it is compared: whether it is an alias, its text or name, and where it stands.
+type Seen<'t> = ((bool, &'t [u8]), u32);
+
+/// Up to this many keys are compared with each other; hashing them would take longer.
+const FEW: usize = 8;
+
 /// Checks all maps of `stream`, which was read from `source`.
 ///
 /// Two keys are the same if their texts are, whatever their types: `1` and `"1"`. SOPS looks at
@@ -14,11 +20,12 @@ use crate::tree::Style;
 /// the file could tell which of the two counts.
 pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
     let second = stream.documents.get(1).map(|document| document.root);
+    let mut keys: Vec<Seen<'_>> = Vec::new();
     for (id, map) in stream.nodes.iter().enumerate() {
         if map.shape != Shape::Map {
             continue;
         }
-        let mut known: HashMap<(bool, &[u8]), u32> = HashMap::new();
+        keys.clear();
         let first_document = second.is_none_or(|second| id < second as usize);
         let mut next = id as u32 + 1;
         while next < map.end {
@@ -27,19 +34,35 @@ pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
             next = value.end;
             let text = key_text(source, stream, key);
             let alias = matches!(key.shape, Shape::Alias(_));
-            if let Some(before) = known.insert((alias, text), key.span.start) {
-                let line = Position::of(source, before as usize).line;
-                let name = String::from_utf8_lossy(text).escape_debug().to_string();
-                let message = format!("the key `{name}` stands on line {line} already");
-                return Err(SyntaxError::at(source, key.span.start as usize, message));
-            }
+            keys.push(((alias, text), key.span.start));
             if first_document && is_merge(key, text) && !is_mergeable(stream, key.end) {
                 let message = "the value of `<<` must be a map or a list of maps";
                 return Err(SyntaxError::at(source, value.span.start as usize, message));
             }
         }
+        if let Some((before, ((_, text), again))) = duplicate(&keys) {
+            let line = Position::of(source, before as usize).line;
+            let name = String::from_utf8_lossy(text).escape_debug().to_string();
+            let message = format!("the key `{name}` stands on line {line} already");
+            return Err(SyntaxError::at(source, again as usize, message));
+        }
     }
     Ok(())
+}
+
+/// Returns the first key that was there before, and where that was.
+fn duplicate<'t>(keys: &[Seen<'t>]) -> Option<(u32, Seen<'t>)> {
+    if keys.len() <= FEW {
+        return keys.iter().enumerate().find_map(|(count, &(key, again))| {
+            let before = keys[..count].iter().find(|(other, _)| *other == key)?;
+            Some((before.1, (key, again)))
+        });
+    }
+    let mut known = HashMap::with_capacity(keys.len());
+    keys.iter().find_map(|&(key, again)| {
+        let before = known.insert(key, again)?;
+        Some((before, (key, again)))
+    })
 }
 
 /// Returns what a key is compared by: its text, or the name of an alias.

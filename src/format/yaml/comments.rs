@@ -67,8 +67,6 @@ pub(super) struct Waiting {
     pub(super) place: Place,
     /// The first token that may take them is at or behind this offset.
     pub(super) owner: u32,
-    /// The line on which they start.
-    pub(super) line: u32,
 }
 
 /// All comments of a text.
@@ -95,11 +93,6 @@ impl Comments {
     /// Queues a piece.
     pub(super) fn wait(&mut self, piece: Waiting) {
         self.waiting.push_back(piece);
-    }
-
-    /// Returns the piece that was queued last, unless it has been taken.
-    pub(super) fn last_waiting(&mut self) -> Option<&mut Waiting> {
-        self.waiting.back_mut()
     }
 
     /// Appends `more` to `chain`.
@@ -139,7 +132,6 @@ impl Comments {
 
     /// Takes all pending comments, for the node that is made now.
     pub(super) fn take(&mut self) -> Remarks {
-        self.stem = Chain::default();
         std::mem::take(&mut self.pending)
     }
 

@@ -16,7 +16,7 @@
 
 use std::collections::VecDeque;
 
-use super::comments::{Comments, Place};
+use super::comments::Comments;
 use super::cursor::{Cursor, Mark, characters, is_word};
 use super::token::{Token, TokenKind};
 use crate::format::SyntaxError;
@@ -510,26 +510,5 @@ impl<'s> Scanner<'s> {
         };
         self.push(token);
         Ok(())
-    }
-
-    /// Turns the comment that waits for a list's first `-` into a headline of its first member, if
-    /// it was the remark on the line above.
-    pub(super) fn promote_list_comment(&mut self) {
-        let kind = |token: Option<&Token>| token.map(|token| token.kind);
-        if kind(self.token_from_end(0)) != Some(TokenKind::BlockEntry)
-            || kind(self.token_from_end(1)) != Some(TokenKind::BlockListStart)
-            || self.cursor.is_break(0)
-        {
-            return;
-        }
-        let mark = self.cursor.mark();
-        if let Some(piece) = self.comments.last_waiting()
-            && piece.place == Place::Line
-        {
-            piece.place = Place::Head;
-            if piece.line + 1 == mark.line {
-                piece.owner = mark.offset;
-            }
-        }
     }
 }

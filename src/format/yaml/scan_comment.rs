@@ -35,7 +35,6 @@ impl Scanner<'_> {
             {
                 self.cursor.skip();
             }
-            self.promote_list_comment();
             if self.cursor.byte(0) == b'#' {
                 self.comment_lines(gap);
             }
@@ -60,13 +59,11 @@ impl Scanner<'_> {
             return;
         };
         self.cursor.skip_to(self.cursor.at() + blanks);
-        let line = self.cursor.line();
         let chain = self.comment();
         self.comments.wait(Waiting {
             chain,
             place: Place::Line,
             owner,
-            line,
         });
     }
 
@@ -184,7 +181,6 @@ impl Scanner<'_> {
             chain: std::mem::take(&mut piece.chain),
             place,
             owner,
-            line: piece.line,
         });
     }
 }

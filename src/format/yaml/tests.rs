@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Yaml;
@@ -12,7 +13,7 @@ use crate::format::{FileFormat, SyntaxError};
 use crate::number::{canonical_float, rfc3339};
 use crate::secret::SecretBytes;
 use crate::span::Span;
-use crate::tree::{KeyType, NodeId, NodeKind, Step, Style, Tree};
+use crate::tree::{KeyType, NodeId, NodeKind, Step, Style, TextRef, Tree};
 
 fn parse(text: &[u8]) -> Result<Tree, SyntaxError> {
     Yaml.parse(SecretBytes::from(text))
@@ -254,4 +255,302 @@ fn documents_are_read_as_sops_reads_them() {
     assert!(problems.is_empty(), "{problems}");
     assert!(stale.is_empty(), "no longer different: {stale:?}");
     assert!(count > 11_000, "most of the test data is missing");
+}
+
+/// Each node of a text that has a place: key, spelled value, tag and anchor, style, indentation
+/// (with a `,` in a flow collection).
+fn places(text: &str) -> Vec<String> {
+    let tree = parse(text.as_bytes()).unwrap();
+    let cut = |span: Option<Span>| span.map_or("-", |span| &text[span.range()]);
+    tree.nodes()
+        .iter()
+        .skip(1)
+        .map(|node| {
+            let flow = if node.site.flow { "," } else { "" };
+            format!(
+                "{}|{}|{}|{:?}|{}{flow}",
+                node.key.map_or("", |key| cut(key.span)),
+                cut(node.span),
+                cut(node.site.properties),
+                node.site.style,
+                node.site.indent
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn scalars_have_their_exact_place() {
+    let text =
+        "a: x y  \n'b': !t &n 'q' # c\n\"c\":\n  - \"d\"\n  - k: {f: [1, \"2\"], g: }\nh: \n";
+    assert_eq!(
+        places(text),
+        [
+            "a|x y|-|Plain|0",
+            "|# c|-|Plain|0",
+            "'b'|'q'|!t &n|SingleQuoted|0",
+            "\"c\"|- \"d\"\n  - k: {f: [1, \"2\"], g: }|-|Block|0",
+            "|\"d\"|-|DoubleQuoted|2",
+            "|k: {f: [1, \"2\"], g: }|-|Block|2",
+            "k|{f: [1, \"2\"], g: }|-|Flow|4",
+            "f|[1, \"2\"]|-|Flow|4,",
+            "|1|-|Plain|4,",
+            "|\"2\"|-|DoubleQuoted|4,",
+            "g||-|Plain|4,",
+            "h||-|Plain|0",
+        ]
+    );
+}
+
+#[test]
+fn block_scalars_end_with_their_last_line() {
+    let clipped = "a: |2 # c\n\n    x\n  y\n\n\nb: >+\n  z\n\n# d\nc: |-\n  w";
+    assert_eq!(
+        places(clipped),
+        [
+            "|# c|-|Plain|0",
+            "a||2 # c\n\n    x\n  y\n|-|Literal|0",
+            "b|>+\n  z\n\n|-|Folded|0",
+            "|# d|-|Plain|0",
+            "c||-\n  w|-|Literal|0",
+        ]
+    );
+}
+
+#[test]
+fn implied_nulls_stand_behind_the_indicator() {
+    let tree = parse(b"a: # c\n- \nb: !x &y \n? k\n").unwrap();
+    let ends: Vec<u32> = tree
+        .nodes()
+        .iter()
+        .filter(|node| matches!(node.kind, NodeKind::Null | NodeKind::Text(_)))
+        .map(|node| node.span.unwrap())
+        .inspect(|span| assert!(span.is_empty()))
+        .map(|span| span.start)
+        .collect();
+    assert_eq!(ends, [8, 18, 23]);
+}
+
+#[test]
+fn aliases_are_copies_without_places() {
+    let text = "a: &x {k: 1} # c\nb: *x\nc: [*x]\n";
+    assert_eq!(
+        places(text),
+        [
+            "a|{k: 1}|&x|Flow|0",
+            "|# c|-|Plain|0,",
+            "k|1|-|Plain|0,",
+            "b|*x|-|Alias|0",
+            "|-|-|Plain|0,",
+            "-|-|-|Plain|0,",
+            "c|[*x]|-|Flow|0",
+            "|*x|-|Alias|0,",
+            "|-|-|Plain|0,",
+            "-|-|-|Plain|0,",
+        ]
+    );
+}
+
+#[test]
+fn documents_reach_from_marker_to_marker() {
+    let text = "\u{FEFF}# c\na: 1\n--- # d\n{b: 2} # e\n...\n---\n";
+    let tree = parse(text.as_bytes()).unwrap();
+    let documents: Vec<(&str, Option<&str>, Style)> = tree
+        .documents()
+        .map(|id| {
+            let node = tree.node(id);
+            let body = node.site.properties.map(|span| &text[span.range()]);
+            (&text[node.span.unwrap().range()], body, node.site.style)
+        })
+        .collect();
+    assert_eq!(
+        documents,
+        [
+            ("# c\na: 1\n", Some("a: 1"), Style::Block),
+            (" # d\n{b: 2} # e\n", Some("{b: 2}"), Style::Flow),
+            ("\n", None, Style::Block),
+        ]
+    );
+}
+
+#[test]
+fn comments_that_sops_drops_are_strays() {
+    let text = "%YAML 1.1 # directive\n---\na: { # open\n  b: 1 } # close\nc: [ # open too\n]\n";
+    let tree = parse(text.as_bytes()).unwrap();
+    let strays: Vec<&[u8]> = tree
+        .strays()
+        .iter()
+        .map(|stray| tree.text(stray.text))
+        .collect();
+    assert_eq!(strays, [&b" directive"[..], b" open", b" open too"]);
+}
+
+#[test]
+fn plain_text_is_not_copied() {
+    let tree = parse(b"a b: c d\n'e': \"f  g\"\nh: 'i''j'\n").unwrap();
+    let pooled: Vec<&[u8]> = tree
+        .nodes()
+        .iter()
+        .filter_map(|node| match node.kind {
+            NodeKind::Text(text @ TextRef::Pool(_)) => Some(tree.text(text)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(pooled, [b"i'j"]);
+}
+
+#[test]
+fn errors_have_a_place_and_no_content() {
+    for (text, line, column) in [
+        ("a: canary\n b: canary\n", 2, 3),
+        ("a: 'canary\n", 1, 4),
+        ("a: \"\\q canary\"\n", 1, 5),
+        ("a: !!int canary\n", 1, 10),
+        ("a: !!binary canary!\n", 1, 13),
+        ("canary\n", 1, 1),
+        ("- canary\n", 1, 1),
+        ("a: canary\n---\nb: 1\nb: canary\n", 4, 1),
+        ("? [canary]\n: 1\n", 1, 3),
+        ("a: *canary\n", 1, 4),
+        ("a: &b [*b]\n", 1, 8),
+        ("<<: canary\n", 1, 5),
+        ("%YAML 1.2\n---\na: canary\n", 1, 1),
+        ("a:\n\tb: canary\n", 2, 1),
+        ("# canary\n", 2, 1),
+    ] {
+        let error = parse(text.as_bytes()).unwrap_err();
+        let position = error.position.unwrap();
+        assert_eq!((position.line, position.column), (line, column), "{text:?}");
+        assert!(!error.message.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn nothing_at_all_is_no_document() {
+    assert_eq!(parse(b"").unwrap().documents().count(), 0);
+    assert_eq!(parse(b"---").unwrap().documents().count(), 1);
+    assert!(parse(b" \n").is_err());
+}
+
+#[test]
+fn nesting_and_aliases_are_bounded() {
+    let nested = |depth: usize| format!("a: {}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(parse(nested(999).as_bytes()).is_ok());
+    assert!(parse(nested(1000).as_bytes()).is_err());
+    assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+    assert!(parse(format!("a:\n {}", "- ".repeat(100_000)).as_bytes()).is_err());
+    let mut blocks = String::new();
+    for depth in 0..2000 {
+        writeln!(blocks, "{:depth$}a:", "").unwrap();
+    }
+    assert!(parse(blocks.as_bytes()).is_err());
+
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{aliases}]").unwrap();
+    }
+    assert!(parse(bomb.as_bytes()).is_err());
+    assert!(parse(format!("z: 1\n---\n{bomb}").as_bytes()).is_err());
+
+    // Aliases of aliases may not be deeper than what is written out.
+    let mut deep = format!("a0: &a0 {}{}\n", "[".repeat(500), "]".repeat(500));
+    for level in 1..4 {
+        let (open, close) = ("[".repeat(300), "]".repeat(300));
+        writeln!(deep, "a{level}: &a{level} {open}*a{}{close}", level - 1).unwrap();
+    }
+    assert!(parse(deep.as_bytes()).is_err());
+}
+
+/// Reads a text and checks what holds for every text.
+fn check_any(text: &[u8]) {
+    if let Ok(tree) = parse(text) {
+        let problem = check_places(&tree);
+        assert!(problem.is_ok(), "{problem:?} in {:?}", lossy(text));
+    }
+}
+
+/// A change of a text at a place, both taken modulo what there is.
+fn change(text: &mut Vec<u8>, place: usize, kind: usize, length: usize) {
+    const PIECES: &[&[u8]] = &[
+        b"#",
+        b" # c",
+        b"\n",
+        b"\r\n",
+        b"  ",
+        b"\t",
+        b"- ",
+        b": ",
+        b"? ",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b",",
+        b"&a ",
+        b"*a",
+        b"!",
+        b"!!int ",
+        b"!<x> ",
+        b"%",
+        b"---\n",
+        b"...\n",
+        b"|\n",
+        b">-\n",
+        b"'",
+        b"\"",
+        b"\\",
+        b"\\x4",
+        b"<<: ",
+        b"a: 1\n",
+        b"\xC2\x85",
+        b"\xE2\x80\xA8",
+        b"\xC3",
+        b"\0",
+        b"\xEF\xBB\xBF",
+        b"%YAML 1.1\n",
+        b"%TAG !e! x:%20\n",
+        b"|+9 # c\n",
+        b"!!binary ",
+    ];
+    let at = place % (text.len() + 1);
+    let end = (at + length).min(text.len());
+    match kind % (PIECES.len() + 3) {
+        0 => drop(text.drain(at..end)),
+        1 => {
+            let copy = text[at..end].to_vec();
+            text.splice(at..at, copy);
+        }
+        2 => text.truncate(at),
+        kind => drop(text.splice(at..at, PIECES[kind - 3].iter().copied())),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+        check_any(&text);
+    }
+
+    #[test]
+    fn no_yaml_characters_make_the_reader_panic(text in "[-a?:,{}\\[\\]#&*!|>'\"%@0 \t\n\r\\\\.<]{0,60}") {
+        check_any(text.as_bytes());
+    }
+}
+
+#[test]
+fn no_changed_document_makes_the_reader_panic() {
+    let corpus = oracle();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let changes = proptest::collection::vec((any::<usize>(), any::<usize>(), 0..40usize), 1..6);
+    for (_, text, _) in corpus.iter().step_by(5) {
+        let tree = changes.new_tree(&mut runner).unwrap();
+        let mut text = text.clone();
+        for (place, kind, length) in proptest::strategy::ValueTree::current(&tree) {
+            change(&mut text, place, kind, length);
+        }
+        check_any(&text);
+    }
 }
