@@ -50,11 +50,7 @@ pub fn flat_float(number: f64) -> String {
         return text;
     }
     let text = general(number, 'E');
-    if text.contains(['.', 'E']) {
-        text
-    } else {
-        format!("{number:.1}")
-    }
+    if text.contains(['.', 'E']) { text } else { format!("{number:.1}") }
 }
 
 /// Returns a time in RFC 3339 with up to nine decimals of a second and no trailing zeros; the

@@ -80,6 +80,11 @@ impl BlockScalar {
         }
     }
 
+    /// Returns whether a sealed value would be written into the block, and not in place of it.
+    pub(super) fn keeps_header(&self) -> bool {
+        self.indent.is_some()
+    }
+
     /// Writes `text` into the block, if a block without an indentation digit can hold it.
     pub(super) fn rewrite(&self, edits: &mut Edits, source: &[u8], text: &str) -> bool {
         let shape = Shape::of(text);
@@ -143,7 +148,5 @@ fn has_rare_breaks(text: &[u8]) -> bool {
 /// Returns whether a folded block can hold `text` with blank lines for its line breaks: lines that
 /// begin with a blank are not folded.
 fn folds(text: &str) -> bool {
-    !text
-        .split('\n')
-        .any(|line| line.starts_with([' ', '\t']) || line.ends_with([' ', '\t']))
+    !text.split('\n').any(|line| line.starts_with([' ', '\t']) || line.ends_with([' ', '\t']))
 }

@@ -95,21 +95,9 @@ impl<'t> Writer<'t> {
         if !list {
             refuse_duplicates(self.tree, id)?;
         }
-        let hollow = self
-            .tree
-            .children(id)
-            .all(|child| self.tree.node(child).kind.is_comment());
-        let Some(&Level {
-            list: in_list,
-            column: outside,
-            ..
-        }) = self.open.last()
-        else {
-            self.open.push(Level {
-                list,
-                hollow,
-                column: 0,
-            });
+        let hollow = self.tree.children(id).all(|child| self.tree.node(child).kind.is_comment());
+        let Some(&Level { list: in_list, column: outside, .. }) = self.open.last() else {
+            self.open.push(Level { list, hollow, column: 0 });
             return if hollow { self.hollow(id, 0) } else { Ok(()) };
         };
         // Behind the key of a container a comment would move into it; it goes above. Behind an
@@ -121,11 +109,7 @@ impl<'t> Writer<'t> {
         self.comments_above(self.inline.len())?;
         let explicit = self.begin(id)?;
         let column = self.inner_column(in_list, outside);
-        self.open.push(Level {
-            list,
-            hollow,
-            column,
-        });
+        self.open.push(Level { list, hollow, column });
         if hollow {
             if !in_list {
                 self.out.push(b' ');
@@ -150,12 +134,7 @@ impl<'t> Writer<'t> {
     }
 
     fn leaf(&mut self, id: NodeId) -> Result<(), EmitError> {
-        let Some(&Level {
-            list,
-            hollow,
-            column,
-        }) = self.open.last()
-        else {
+        let Some(&Level { list, hollow, column }) = self.open.last() else {
             return Ok(());
         };
         if let NodeKind::Comment { inline, .. } = self.tree.node(id).kind {
@@ -270,11 +249,7 @@ impl<'t> Writer<'t> {
 
     /// Returns the column of what is inside a member of a container at `column`.
     fn inner_column(&self, list: bool, column: usize) -> usize {
-        if list {
-            column + 2
-        } else {
-            (column + self.indent) / self.indent * self.indent
-        }
+        if list { column + 2 } else { (column + self.indent) / self.indent * self.indent }
     }
 
     /// Writes a value; returns the text of a literal block whose lines are still to be written.
@@ -362,13 +337,7 @@ pub(super) fn comment_text(tree: &Tree, id: NodeId) -> Result<&str, EmitError> {
     let bytes = tree.comment(id).unwrap_or_default();
     let text = std::str::from_utf8(bytes).ok();
     text.filter(|text| text.split('\n').all(is_comment_line))
-        .ok_or_else(|| {
-            EmitError::at(
-                tree,
-                id,
-                "a comment has characters that YAML does not allow",
-            )
-        })
+        .ok_or_else(|| EmitError::at(tree, id, "a comment has characters that YAML does not allow"))
 }
 
 /// Returns whether `line` can stand behind a `#`: a control character would be refused, and a
@@ -377,10 +346,7 @@ fn is_comment_line(line: &str) -> bool {
     let line = line.strip_suffix('\r').unwrap_or(line);
     !line.chars().any(|character| {
         (character.is_control() && character != '\t')
-            || matches!(
-                character,
-                '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}'
-            )
+            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}')
     })
 }
 
@@ -447,11 +413,7 @@ pub(super) fn write_flow(
         let (Step::Enter(id) | Step::Leaf(id) | Step::Leave(id)) = step;
         let node = tree.node(id);
         if let Step::Leave(_) = step {
-            out.push(if node.kind == NodeKind::List {
-                b']'
-            } else {
-                b'}'
-            });
+            out.push(if node.kind == NodeKind::List { b']' } else { b'}' });
             first = false;
             continue;
         }

@@ -32,10 +32,8 @@ pub(super) fn tag_of(source: &[u8], properties: Span) -> Option<(Tag, Span)> {
 /// to take a tag for a typed one when it is not is harmless.
 fn meaning(tag: &[u8]) -> Tag {
     let tag = tag.strip_suffix(b">").unwrap_or(tag);
-    let start = tag
-        .iter()
-        .rposition(|byte| matches!(byte, b'!' | b':' | b','))
-        .map_or(0, |at| at + 1);
+    let start =
+        tag.iter().rposition(|byte| matches!(byte, b'!' | b':' | b',')).map_or(0, |at| at + 1);
     match &tag[start..] {
         b"" => Tag::None,
         b"int" => Tag::Integer,
@@ -95,11 +93,7 @@ mod tests {
             ("!", Tag::None),
         ] {
             let properties = Span::new(0, text.len());
-            assert_eq!(
-                tag_of(text.as_bytes(), properties).unwrap().0,
-                tag,
-                "{text}"
-            );
+            assert_eq!(tag_of(text.as_bytes(), properties).unwrap().0, tag, "{text}");
         }
         assert_eq!(tag_of(b"&int", Span::new(0, 4)), None);
     }

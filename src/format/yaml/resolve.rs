@@ -166,9 +166,7 @@ fn timestamp(text: &str) -> Option<Timestamp> {
     if !year.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let year = year
-        .iter()
-        .fold(0, |year, digit| year * 10 + i32::from(digit - b'0'));
+    let year = year.iter().fold(0, |year, digit| year * 10 + i32::from(digit - b'0'));
     rest = after;
     expect(&mut rest, b'-')?;
     let month = Month::try_from(one_or_two_digits(&mut rest)?).ok()?;
@@ -181,8 +179,7 @@ fn timestamp(text: &str) -> Option<Timestamp> {
             rest = &rest[1..];
             let time = time_of_day(&mut rest)?;
             let offset = offset(&mut rest)?;
-            rest.is_empty()
-                .then(|| PrimitiveDateTime::new(date, time).assume_offset(offset))
+            rest.is_empty().then(|| PrimitiveDateTime::new(date, time).assume_offset(offset))
         }
         Some(b' ') => {
             while let Some(after) = rest.strip_prefix(b" ") {
@@ -399,23 +396,14 @@ mod tests {
             ("2001-12-14", "time 2001-12-14T00:00:00Z"),
             ("2001-1-2", "time 2001-01-02T00:00:00Z"),
             ("0000-02-29", "time 0000-02-29T00:00:00Z"),
-            (
-                "2001-12-14t21:59:43.10-05:00",
-                "time 2001-12-14T21:59:43.1-05:00",
-            ),
+            ("2001-12-14t21:59:43.10-05:00", "time 2001-12-14T21:59:43.1-05:00"),
             ("2001-12-14 21:59:43.10", "time 2001-12-14T21:59:43.1Z"),
             ("2001-12-14   1:2:3", "time 2001-12-14T01:02:03Z"),
             ("2001-12-14 \t1:2:3", "text"),
             ("2001-12-15T2:59:43,1Z", "time 2001-12-15T02:59:43.1Z"),
-            (
-                "2001-12-14T21:59:43.1234567899Z",
-                "time 2001-12-14T21:59:43.123456789Z",
-            ),
+            ("2001-12-14T21:59:43.1234567899Z", "time 2001-12-14T21:59:43.123456789Z"),
             ("2001-12-14T21:59:43-00:00", "time 2001-12-14T21:59:43Z"),
-            (
-                "2001-12-14T21:59:43+24:60",
-                "time 2001-12-14T21:59:43+25:00",
-            ),
+            ("2001-12-14T21:59:43+24:60", "time 2001-12-14T21:59:43+25:00"),
             ("2001-12-14T21:59:43", "text"),
             ("2001-12-14 21:59:43Z", "text"),
             ("2001-12-14 21:59:43.10 -5", "text"),

@@ -148,11 +148,8 @@ impl Splicer<'_> {
             }
             (Some(text), _) => {
                 let shape = Shape::of(text);
-                let plain = if node.site.flow {
-                    shape.reads_plain_in_flow()
-                } else {
-                    shape.reads_plain()
-                };
+                let plain =
+                    if node.site.flow { shape.reads_plain_in_flow() } else { shape.reads_plain() };
                 if plain && (tag == Tag::Text || !looks_typed(text)) {
                     out.extend_from_slice(text.as_bytes());
                 } else if node.site.flow {
@@ -179,10 +176,8 @@ impl Splicer<'_> {
     fn untab(&mut self, end: usize) {
         let end = line_end(self.source, end);
         let below = end + line_break(self.source, end);
-        let blanks = self.source[below..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_whitespace())
-            .count();
+        let blanks =
+            self.source[below..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let lines = Span::new(below, below + blanks);
         if memchr::memchr(b'\t', &self.source[lines.range()]).is_none() {
             return;
@@ -196,11 +191,7 @@ impl Splicer<'_> {
 
     /// Sets a value apart that follows its anchor without a blank, as `:b` does in `&a:b`.
     fn set_apart(&mut self, node: &Node, span: Span) {
-        if node
-            .site
-            .properties
-            .is_some_and(|properties| properties.end == span.start)
-        {
+        if node.site.properties.is_some_and(|properties| properties.end == span.start) {
             self.edits.insert(span.start as usize, b" ");
         }
     }
@@ -248,11 +239,7 @@ impl Splicer<'_> {
     /// Returns the column for the lines of a literal block, as SOPS chooses it.
     fn inner_column(&self, node: &Node) -> usize {
         let outside = node.site.indent as usize;
-        if node.key.is_none() {
-            outside + 2
-        } else {
-            (outside + self.step) / self.step * self.step
-        }
+        if node.key.is_none() { outside + 2 } else { (outside + self.step) / self.step * self.step }
     }
 
     /// Writes a literal block: its header over `span`, its lines behind the line and its comment.
@@ -300,16 +287,10 @@ impl Splicer<'_> {
     /// Moves a value on a line of its own to the right, if it stands so far left that only a block
     /// scalar may stand there.
     fn reindent(&mut self, node: &Node, span: Span) {
-        let start = node
-            .site
-            .properties
-            .map_or(span.start, |properties| properties.start.min(span.start))
-            as usize;
-        let spaces = self.source[..start]
-            .iter()
-            .rev()
-            .take_while(|&&byte| byte == b' ')
-            .count();
+        let start =
+            node.site.properties.map_or(span.start, |properties| properties.start.min(span.start))
+                as usize;
+        let spaces = self.source[..start].iter().rev().take_while(|&&byte| byte == b' ').count();
         let line_start = start - spaces;
         let own_line = line_start == 0 || matches!(self.source[line_start - 1], b'\n' | b'\r');
         let indent = node.site.indent as usize;
@@ -324,11 +305,9 @@ impl Splicer<'_> {
     fn member_to_comment(&mut self, id: NodeId, node: &Node, span: Span, text: &str) {
         let mut comment = SecretBytes::from("#");
         comment.extend_from_slice(text.as_bytes());
-        let start = node
-            .site
-            .properties
-            .map_or(span.start, |properties| properties.start.min(span.start))
-            as usize;
+        let start =
+            node.site.properties.map_or(span.start, |properties| properties.start.min(span.start))
+                as usize;
         let indent = node.site.indent as usize;
         let mut new_line = SecretBytes::from(self.newline);
         write_spaces(&mut new_line, indent + 2);
@@ -338,8 +317,7 @@ impl Splicer<'_> {
             if !self.source[..start].ends_with(b" ") {
                 self.edits.insert(start, b" ");
             }
-            self.edits
-                .replace(Span::new(start, span.end as usize), &comment);
+            self.edits.replace(Span::new(start, span.end as usize), &comment);
             let blanks = self.source[span.end as usize..]
                 .iter()
                 .take_while(|byte| byte.is_ascii_whitespace())
@@ -360,8 +338,7 @@ impl Splicer<'_> {
             comment.extend_from_slice(&new_line);
             comment.extend_from_slice(b"[]");
         }
-        self.edits
-            .replace(Span::new(dash, span.end as usize), &comment);
+        self.edits.replace(Span::new(dash, span.end as usize), &comment);
     }
 
     /// Returns whether `id` is the last member of a list that has nothing but comments.
@@ -377,10 +354,8 @@ impl Splicer<'_> {
         let bare = text.strip_prefix(b"\"").unwrap_or(text);
         let bare = bare.strip_prefix(b"'").unwrap_or(bare);
         if bare.starts_with(SEALED)
-            && let Some((tag, place)) = node
-                .site
-                .properties
-                .and_then(|properties| tag_of(self.source, properties))
+            && let Some((tag, place)) =
+                node.site.properties.and_then(|properties| tag_of(self.source, properties))
             && !matches!(tag, Tag::None | Tag::Text)
         {
             self.remove_tag(place, span);
@@ -429,10 +404,7 @@ impl Splicer<'_> {
             let span = node.key.and_then(|key| key.span)?;
             self.source[span.range()].starts_with(b"*").then_some(span)
         };
-        if !nodes
-            .iter()
-            .any(|node| is_alias(node) || alias_key(node).is_some())
-        {
+        if !nodes.iter().any(|node| is_alias(node) || alias_key(node).is_some()) {
             return Ok(());
         }
         let mut touched = vec![false; nodes.len()];
@@ -459,10 +431,7 @@ impl Splicer<'_> {
             let mut write_out = false;
             if let Some(span) = alias_key(node)
                 && dirty(span)
-                && let Some(key) = self
-                    .tree
-                    .key(id)
-                    .and_then(|key| std::str::from_utf8(key).ok())
+                && let Some(key) = self.tree.key(id).and_then(|key| std::str::from_utf8(key).ok())
             {
                 let mut out = SecretBytes::new();
                 write_flow_text(&mut out, key, FlowQuotes::All);
@@ -608,10 +577,7 @@ mod tests {
             ("a: >- # c\n\n    x\n    y\n", "a: >- #E\n    E\n"),
             ("a: |2- # c\n    x\nb: 1\n", "a: E #E\nb: E\n"),
             ("a: |\n  x", "a: |\n  E"),
-            (
-                "a: !!int 5\nb: !!str 5\nc: !x 5\n",
-                "a: E\nb: !!str E\nc: !x E\n",
-            ),
+            ("a: !!int 5\nb: !!str 5\nc: !x 5\n", "a: E\nb: !!str E\nc: !x E\n"),
             ("a: &n !!float 5\nb: !!bool &m true\n", "a: &n E\nb: &m E\n"),
             ("a: &n x\nb: *n\nc: [*n]\n", "a: &n E\nb: E\nc: [\"E\"]\n"),
             (
@@ -647,11 +613,7 @@ mod tests {
             ("a: <E>\n\nb: 1\n", "x\n\n", "a: \"x\\n\\n\"\n\nb: 1\n"),
             ("a:\n  b: <E>\n", "x\ny\n", "a:\n  b: |\n    x\n    y\n"),
             ("a:\n- <E>\n", "x\ny\n", "a:\n- |\n  x\n  y\n"),
-            (
-                "a: <E>\n   # deep\n",
-                "x\ny\n",
-                "a: \"x\\ny\\n\"\n   # deep\n",
-            ),
+            ("a: <E>\n   # deep\n", "x\ny\n", "a: \"x\\ny\\n\"\n   # deep\n"),
             ("a: <E>\n", " x\ny\n", "a: \" x\\ny\\n\"\n"),
             ("a: '<E>'\n", "it's", "a: 'it''s'\n"),
             ("a: '<E>'\n", "x\ny", "a: \"x\\ny\"\n"),
@@ -660,20 +622,12 @@ mod tests {
             ("a: |\n  <E>\n", "x\ny\n", "a: |\n  x\n  y\n"),
             ("a: |\n  <E>\n", "x\ny", "a: |-\n  x\n  y\n"),
             ("a: |-\n  <E>\n\nb: 1\n", "x\n\n", "a: |+\n  x\n\nb: 1\n"),
-            (
-                "a: |+\n  <E>\n\n\nb: 1\n",
-                "x\n\n\n",
-                "a: |+\n  x\n\n\nb: 1\n",
-            ),
+            ("a: |+\n  <E>\n\n\nb: 1\n", "x\n\n\n", "a: |+\n  x\n\n\nb: 1\n"),
             ("a: |\n  <E>", "x", "a: |\n  x"),
             ("a: |\n  <E>", "x\n", "a: |\n  x\n"),
             ("a: >\n  <E>\n", "x\n\ny\n", "a: >\n  x\n\n\n  y\n"),
             ("a: > # c\n  <E>\n", "x\n y\n", "a: | # c\n  x\n   y\n"),
-            (
-                "a: | # c\n  <E>\nb: 1\n",
-                " x\n",
-                "a: \" x\\n\" # c\nb: 1\n",
-            ),
+            ("a: | # c\n  <E>\nb: 1\n", " x\n", "a: \" x\\n\" # c\nb: 1\n"),
             ("a: {b: \"<E>\"}\n", "x", "a: {b: \"x\"}\n"),
         ] {
             let ours = opened_text(source, text);
@@ -708,9 +662,7 @@ mod tests {
             let ours = opened(source, |_| NodeKind::Integer(5));
             assert_eq!(ours, expected, "{source:?}");
         }
-        let bytes = opened("a: !x \"<E>\"\n", |tree| {
-            NodeKind::Text(tree.intern(b"\xFF\0"))
-        });
+        let bytes = opened("a: !x \"<E>\"\n", |tree| NodeKind::Text(tree.intern(b"\xFF\0")));
         assert_eq!(bytes, "a: !!binary /wA=\n");
     }
 
@@ -720,10 +672,7 @@ mod tests {
             ("l:\n  - <E>\n  - b\n", "l:\n  # c\n  - b\n"),
             ("l:\n-   <E>\n- b\n", "l:\n# c\n- b\n"),
             ("l:\n  - - <E>\n    - b\n", "l:\n  - # c\n    - b\n"),
-            (
-                "l:\n  - <E>\n  - <E>\nm: 1\n",
-                "l:\n  # c\n  # c\n    []\nm: 1\n",
-            ),
+            ("l:\n  - <E>\n  - <E>\nm: 1\n", "l:\n  # c\n  # c\n    []\nm: 1\n"),
             ("l: [\"<E>\", b]\n", "l: [ # c\n   b]\n"),
         ] {
             let ours = opened(source, |tree| NodeKind::Comment {
@@ -755,10 +704,7 @@ mod tests {
                 })
                 .find(|&id| tree.node(id).kind.is_comment() == text.starts_with('-'))
                 .unwrap();
-            let change = Change {
-                id,
-                verbatim: Some(verbatim),
-            };
+            let change = Change { id, verbatim: Some(verbatim) };
             let edits = Yaml.splice(&tree, &[change]).unwrap();
             let ours = text_of(&edits.apply(tree.source()));
             assert_eq!(short(&ours), expected, "{source:?}");
@@ -771,10 +717,7 @@ mod tests {
         let changes = change_all(&mut tree, |tree, id| {
             tree.comment(id)?;
             let text = tree.intern(b"c\nadmin: true");
-            Some(NodeKind::Comment {
-                text,
-                inline: false,
-            })
+            Some(NodeKind::Comment { text, inline: false })
         });
         assert!(Yaml.splice(&tree, &changes).is_err());
     }

@@ -11,10 +11,7 @@ use crate::tree::Style;
 
 /// What a text has in it, as far as its spelling depends on that.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an observation of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own")]
 pub(super) struct Shape {
     /// No characters at all.
     empty: bool,
@@ -48,10 +45,7 @@ impl Shape {
     pub(super) fn of(text: &str) -> Shape {
         let bytes = text.as_bytes();
         let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
-            return Shape {
-                empty: true,
-                ..Shape::default()
-            };
+            return Shape { empty: true, ..Shape::default() };
         };
         let mut shape = Shape {
             blank_ends: is_blank(first) || is_blank(last),
@@ -63,9 +57,8 @@ impl Shape {
         shape.flow_indicators = matches!(first, b'?' | b':');
         let mut before = b'\n';
         for (at, &byte) in bytes.iter().enumerate() {
-            let blank_follows = bytes
-                .get(at + 1)
-                .is_none_or(|&next| is_blank(next) || next == b'\n');
+            let blank_follows =
+                bytes.get(at + 1).is_none_or(|&next| is_blank(next) || next == b'\n');
             match byte {
                 b'\n' => {
                     shape.line_feeds = true;
@@ -170,11 +163,7 @@ pub(super) fn sops_style(text: &str) -> Style {
 /// Returns the style in which SOPS writes `text`, whose shape is known.
 pub(super) fn style_of(text: &str, shape: Shape) -> Style {
     if shape.line_feeds {
-        if shape.writes_literal() {
-            Style::Literal
-        } else {
-            Style::DoubleQuoted
-        }
+        if shape.writes_literal() { Style::Literal } else { Style::DoubleQuoted }
     } else if looks_typed(text) {
         Style::DoubleQuoted
     } else if shape.writes_plain() {
@@ -215,10 +204,7 @@ pub(super) fn looks_typed(text: &str) -> bool {
 fn is_base_60(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut parts = unsigned.split(':');
-    let digits = |text: &str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'_')
-    };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
     let whole = parts.next().unwrap_or_default();
     if !whole.starts_with(|c: char| c.is_ascii_digit()) || !digits(whole) {
         return false;

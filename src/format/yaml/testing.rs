@@ -90,9 +90,7 @@ pub(super) fn listed(name: &str) -> Vec<String> {
 pub(super) fn rows(name: &str) -> Vec<Json> {
     let path = format!("{}/testdata/yaml_emit/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Builds a tree without a source from its description: `{"map": [[key, value], ...]}` and so on.
@@ -145,9 +143,7 @@ fn add(builder: &mut TreeBuilder, key: Option<Key>, value: &Json) {
         "str" => NodeKind::Text(builder.intern(text.as_bytes())),
         "binary" | "bytes_base64" | "str_base64" => {
             use base64::Engine as _;
-            let bytes = base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .unwrap();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
             NodeKind::Text(builder.intern(&bytes))
         }
         "int" => NodeKind::Integer(text.parse().unwrap()),
