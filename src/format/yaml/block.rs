@@ -269,15 +269,38 @@ fn attach_lines(
         edits.insert(place, &lines);
         return Ok(());
     }
+    if first.is_none() {
+        remove_null(source, extent, edits);
+    }
     let end = extent.end as usize;
     let mut out = SecretBytes::new();
     let closed = end == 0 || matches!(source[end - 1], b'\n' | b'\r');
-    if !closed && !close_last_line(tree, root, edits) {
+    if !closed && !close_last_line(tree, root, edits)? {
         out.extend_from_slice(newline);
     }
     out.extend_from_slice(&lines);
     edits.insert(end, &out);
     Ok(())
+}
+
+/// Removes the null that a document without entries may consist of (`--- ~`), so that a map can
+/// take its place.
+fn remove_null(source: &[u8], document: Span, edits: &mut Edits) {
+    let mut at = document.start as usize;
+    while at < document.end as usize {
+        let end = line_end(source, at).min(document.end as usize);
+        let line = &source[at..end];
+        let start = line.len() - line.trim_ascii_start().len();
+        let comment = memchr::memchr_iter(b'#', line)
+            .find(|&hash| hash == start || matches!(line[hash - 1], b' ' | b'\t'))
+            .unwrap_or(line.len());
+        let content = line[..comment].trim_ascii();
+        // A bare `!` may stand in front of a map as well.
+        if !content.is_empty() && content != b"!" && content != b"\xEF\xBB\xBF" {
+            edits.remove(Span::new(at + start, at + start + content.len()));
+        }
+        at = end + line_break(source, end).max(1);
+    }
 }
 
 /// Returns the lines of the block at `column`, with the line breaks of the text.
@@ -314,7 +337,7 @@ fn lines_of(
 
 /// Keeps the value of a block scalar that ends the text without a line break, because one will
 /// follow; returns whether none needs to be added.
-fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
+fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> Result<bool, EmitError> {
     let source = tree.source();
     let nodes = &tree.nodes()[root.index()..tree.node(root).end()];
     let last = nodes
@@ -323,34 +346,40 @@ fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
         .filter(|node| !node.kind.is_container() && !node.kind.is_comment())
         .find_map(|node| node.span.map(|span| (span, node.site.style)));
     let Some((span, Style::Literal | Style::Folded)) = last else {
-        return false;
+        return Ok(false);
     };
     let scalar = BlockScalar::read(source, span);
     if (span.end as usize) < source.trim_ascii_end().len() {
-        return false;
+        return Ok(false);
     }
     let header = &source[scalar.header.range()];
     if matches!(source[scalar.content.range()], [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]) {
         // These end the line as well: one more line break would count for `+` only.
-        return header.contains(&b'+');
+        return Ok(header.contains(&b'+'));
     }
     let open = !matches!(source[scalar.content.range()].last(), None | Some(b'\n' | b'\r'));
     if open {
         if !header.contains(&b'-') {
+            if !scalar.keeps_header() {
+                // The header may be replaced at the same time, together with its value.
+                return Err(EmitError::whole(
+                    "the text ends within a block scalar: it needs a line break at its end",
+                ));
+            }
             let mut new: Vec<u8> = header.to_vec();
             new.retain(|&byte| byte != b'+');
             new.push(b'-');
             edits.replace(scalar.header, &new);
         }
-        return false;
+        return Ok(false);
     }
     // A line of blanks behind the text: a line break behind it would count for `+`.
     let start = line_start(source, source.len());
     if start > scalar.header.end as usize && source[start..].iter().all(|&byte| byte == b' ') {
         edits.remove(Span::new(start, source.len()));
-        return true;
+        return Ok(true);
     }
-    false
+    Ok(false)
 }
 
 fn attach_flow(
@@ -512,6 +541,10 @@ mod tests {
             ("---\n", "---\n<>"),
             ("---", "---\n<>"),
             ("--- # c\n...\n", "--- # c\n<>...\n"),
+            ("~\n", "\n<>"),
+            ("# x\n--- null # y\n", "# x\n---  # y\n<>"),
+            ("--- !!null ~\n...\n", "--- \n<>...\n"),
+            ("---\n~", "---\n\n<>"),
             ("{}\n", "<>"),
             ("# c\n{}\n", "# c\n<>"),
             ("a: |\n  x", "a: |-\n  x\n<>"),

@@ -6,7 +6,8 @@
 
 use super::Yaml;
 use super::testing::{change_all, describe, documents, listed};
-use crate::format::{Block, FileFormat as _, Layout};
+use crate::edits::Edits;
+use crate::format::{Block, Change, FileFormat as _, Layout};
 use crate::secret::SecretBytes;
 use crate::tree::{Key, KeyType, NodeId, NodeKind, Step, Tree};
 
@@ -18,8 +19,8 @@ fn parse(text: &[u8]) -> Result<Tree, String> {
     Yaml.parse(SecretBytes::from(text)).map_err(|error| format!("{error:?}"))
 }
 
-/// Seals every value and comment of `tree`; returns the text.
-fn seal(tree: &mut Tree) -> Result<Vec<u8>, String> {
+/// Seals every value and comment of `tree`.
+fn seal(tree: &mut Tree) -> Result<Edits, String> {
     let marker = tree.intern(ENC.as_bytes());
     let changes = change_all(tree, |tree, id| match tree.node(id).kind {
         NodeKind::Comment { inline, .. } => Some(NodeKind::Comment { text: marker, inline }),
@@ -27,8 +28,7 @@ fn seal(tree: &mut Tree) -> Result<Vec<u8>, String> {
         NodeKind::Text(text) if tree.text(text).is_empty() => None,
         _ => Some(NodeKind::Text(marker)),
     });
-    let edits = Yaml.splice(tree, &changes).map_err(|error| error.to_string())?;
-    Ok(edits.apply(tree.source()).to_vec())
+    Yaml.splice(tree, &changes).map_err(|error| error.to_string())
 }
 
 /// Returns the leaves that have a place, or stand in the copy for an alias, but not the comments
@@ -58,10 +58,109 @@ fn shape(tree: &Tree) -> String {
         .collect()
 }
 
+/// Puts the values of `original` back into a sealed tree, whose leaves are the same, one by one.
+fn open(sealed: &mut Tree, original: &Tree) -> Result<Edits, String> {
+    let (from, to) = (lasting(original), lasting(sealed));
+    if from.len() != to.len() {
+        return Err("other leaves".to_owned());
+    }
+    let mut changes = Vec::new();
+    for (&source, &target) in from.iter().zip(&to) {
+        let is_sealed = match sealed.node(target).kind {
+            NodeKind::Text(text) | NodeKind::Comment { text, .. } => {
+                sealed.text(text).starts_with(ENC.as_bytes())
+            }
+            _ => false,
+        };
+        if !is_sealed {
+            continue;
+        }
+        let kind = match original.node(source).kind {
+            NodeKind::Text(text) => NodeKind::Text(sealed.intern(original.text(text))),
+            NodeKind::Comment { text, inline } => {
+                NodeKind::Comment { text: sealed.intern(original.text(text)), inline }
+            }
+            kind => kind,
+        };
+        sealed.set(target, kind);
+        changes.push(Change { id: target, verbatim: None });
+    }
+    Yaml.splice(sealed, &changes).map_err(|error| error.to_string())
+}
+
+/// Encrypts and decrypts as a whole: the edits of values and metadata are made at once.
+fn check_both(text: &[u8]) -> Result<(), String> {
+    let mut tree = parse(text)?;
+    let original = parse(text)?;
+    let has_metadata = |root| tree.entry(root, b"sops").is_some();
+    if tree.documents().next().is_none() || tree.documents().any(has_metadata) {
+        return Ok(());
+    }
+    let block = Block { text: BLOCK.as_bytes(), position: None };
+    let mut edits = seal(&mut tree)?;
+    let attach = Yaml.attach(&tree, &block);
+    edits.append(&attach.map_err(|error| error.to_string())?);
+    let sealed = edits.apply(text);
+    let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    let mut again = parse(&sealed).map_err(|error| format!("{error}\n{}", show(&sealed)))?;
+    let detached = Yaml.detach(&again).map_err(|error| error.to_string())?;
+    let detached = detached.ok_or("no metadata")?;
+    // The leaves of the metadata are not among those of the original.
+    let rest = parse(&detached.edits.apply(&sealed))?;
+    if values(&rest) != values(&tree) {
+        return Err(format!("{}\n{}", show(&sealed), values(&rest)));
+    }
+    let ours: Vec<NodeId> = values_of(&original);
+    let theirs: Vec<NodeId> = values_of(&again);
+    let mut changes = Vec::new();
+    for (&source, &target) in ours.iter().zip(&theirs) {
+        let kind = match original.node(source).kind {
+            NodeKind::Text(text) => NodeKind::Text(again.intern(original.text(text))),
+            kind => kind,
+        };
+        if kind != NodeKind::Null && again.node(target).kind != kind {
+            again.set(target, kind);
+            changes.push(Change { id: target, verbatim: None });
+        }
+    }
+    let mut edits = detached.edits;
+    let splice = Yaml.splice(&again, &changes);
+    edits.append(&splice.map_err(|error| error.to_string())?);
+    let opened = edits.apply(&sealed);
+    let back = parse(&opened).map_err(|error| format!("{error}\n{}", show(&opened)))?;
+    if values(&back) != values(&original) {
+        return Err(format!(
+            "{}\n-- opened\n{}\n-- expected\n{}-- found\n{}",
+            show(&sealed),
+            show(&opened),
+            values(&original),
+            values(&back)
+        ));
+    }
+    Ok(())
+}
+
+/// Returns the scalars that are not metadata.
+fn values_of(tree: &Tree) -> Vec<NodeId> {
+    let metadata: Vec<_> = tree
+        .documents()
+        .filter_map(|root| tree.entry(root, b"sops"))
+        .map(|id| id.index()..tree.node(id).end())
+        .collect();
+    tree.walk(None)
+        .filter_map(|step| match step {
+            Step::Leaf(id) => Some(id),
+            _ => None,
+        })
+        .filter(|id| !tree.node(*id).kind.is_comment())
+        .filter(|id| !metadata.iter().any(|range| range.contains(&id.index())))
+        .collect()
+}
+
 fn check_sealing(text: &[u8]) -> Result<(), String> {
     let original = parse(text)?;
     let mut tree = parse(text)?;
-    let sealed = seal(&mut tree)?;
+    let sealed = seal(&mut tree)?.apply(text);
     let mut again = parse(&sealed)?;
     let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     if shape(&tree) != shape(&again) {
@@ -72,33 +171,7 @@ fn check_sealing(text: &[u8]) -> Result<(), String> {
             shape(&again)
         ));
     }
-    // Opening: the leaves are the same, one by one.
-    let (from, to) = (lasting(&original), lasting(&again));
-    if from.len() != to.len() {
-        return Err("other leaves".to_owned());
-    }
-    let mut changes = Vec::new();
-    for (&source, &target) in from.iter().zip(&to) {
-        let is_sealed = match again.node(target).kind {
-            NodeKind::Text(text) | NodeKind::Comment { text, .. } => {
-                again.text(text).starts_with(ENC.as_bytes())
-            }
-            _ => false,
-        };
-        if !is_sealed {
-            continue;
-        }
-        let kind = match original.node(source).kind {
-            NodeKind::Text(text) => NodeKind::Text(again.intern(original.text(text))),
-            NodeKind::Comment { text, inline } => {
-                NodeKind::Comment { text: again.intern(original.text(text)), inline }
-            }
-            kind => kind,
-        };
-        again.set(target, kind);
-        changes.push(crate::format::Change { id: target, verbatim: None });
-    }
-    let edits = Yaml.splice(&again, &changes).map_err(|error| error.to_string())?;
+    let edits = open(&mut again, &original)?;
     let opened = edits.apply(&sealed);
     let back = parse(&opened).map_err(|error| format!("{error}\n{}", show(&opened)))?;
     if shape(&original) != shape(&back) {
@@ -344,6 +417,11 @@ fn failures(check: impl Fn(&[u8]) -> Result<(), String>) -> Vec<String> {
 #[test]
 fn sealed_and_opened_documents_keep_their_shape() {
     assert_eq!(failures(check_sealing), listed("sealing.txt"));
+}
+
+#[test]
+fn values_and_metadata_are_edited_at_once() {
+    assert_eq!(failures(check_both), listed("both.txt"));
 }
 
 #[test]
