@@ -85,10 +85,11 @@ impl Env {
         absolute
     }
 
-    /// Returns the time.
+    /// Returns the time, in whole seconds as the format has it.
     #[expect(clippy::disallowed_methods, reason = "this is the place")]
     pub fn now(&self) -> Timestamp {
-        Timestamp::from(std::time::SystemTime::now())
+        let now = Timestamp::from(std::time::SystemTime::now());
+        now.replace_nanosecond(0).unwrap_or(now)
     }
 
     /// Returns the user's directory for configuration.

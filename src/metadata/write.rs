@@ -83,7 +83,7 @@ impl Metadata {
         // What is written must read back: the block is small.
         let again =
             Metadata::read(&format.parse(SecretBytes::from(&*patched))?, format.metadata_layout())?;
-        let same = again.mac == self.mac && again.last_modified == self.last_modified;
+        let same = again.mac == self.mac && again.mac_path() == self.mac_path();
         Ok(same.then_some(patched))
     }
 

@@ -210,7 +210,11 @@ fn no_file_says_what_to_do() {
 #[test]
 fn the_output_is_dotenv_unless_asked_for_another() {
     let sandbox = empty();
-    sandbox.encrypted_by_sops("app.json", "{\"TOKEN\": \"canary-one\", \"PORT\": \"5432\"}", &[ALICE]);
+    sandbox.encrypted_by_sops(
+        "app.json",
+        "{\"TOKEN\": \"canary-one\", \"PORT\": \"5432\"}",
+        &[ALICE],
+    );
     decrypt(&sandbox, [])
         .env("ENCFILE_FILE", "app.json")
         .go()
