@@ -67,6 +67,18 @@ pub trait FileFormat: Sync {
     /// If the text has no place for it.
     fn attach(&self, tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>;
 
+    /// Returns the edits that add an entry with a text value at the end of a map.
+    ///
+    /// # Errors
+    /// If the map has no place for it.
+    fn append(
+        &self,
+        tree: &Tree,
+        map: NodeId,
+        key: &str,
+        value: &str,
+    ) -> Result<Edits, EmitError>;
+
     /// Writes a tree as new text, in SOPS' own layout.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::number;
 use crate::selector::{BadPattern, Selector, SelectorError};
 use crate::tree::{NodeId, Timestamp, Tree};
 
-pub use write::PatchError;
+pub use write::{PatchError, set_layout};
 
 /// The version of SOPS whose format is written, and which stands in new files.
 pub const SOPS_VERSION: &str = "3.13.2";
@@ -25,6 +25,10 @@ pub const SOPS_VERSION: &str = "3.13.2";
 /// The name of the block, and with `_` the start of its keys where they are flattened.
 const BLOCK: &[u8] = b"sops";
 const FLAT_START: &[u8] = b"sops_";
+
+/// Our own field with the spellings that type and value cannot restore. SOPS ignores it, and drops
+/// it when it writes the file.
+pub const LAYOUT_FIELD: &str = "encfile_layout";
 
 /// The fields that hold keys, in the order in which SOPS tries the kinds of one group.
 const KEY_FIELDS: &[&str] = &["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp", "age"];
@@ -37,6 +41,7 @@ const OTHER_FIELDS: &[&str] = &[
     "mac",
     "mac_only_encrypted",
     "version",
+    LAYOUT_FIELD,
     "unencrypted_suffix",
     "encrypted_suffix",
     "unencrypted_regex",
@@ -59,6 +64,8 @@ pub struct Metadata {
     pub mac_only_encrypted: bool,
     /// The sealed MAC; `None` if the file has none.
     pub mac: Option<String>,
+    /// The sealed layout; `None` if the file has none.
+    pub layout: Option<String>,
     /// When the values were last changed.
     pub last_modified: Timestamp,
     /// The version of SOPS that wrote the file, as it says.
@@ -74,6 +81,7 @@ impl Metadata {
             selector: None,
             mac_only_encrypted: false,
             mac: None,
+            layout: None,
             last_modified: now,
             version: SOPS_VERSION.to_owned(),
         }
@@ -177,6 +185,7 @@ fn from_fields(fields: &Fields) -> Result<Metadata, MetadataError> {
         selector: Selector::from_fields(rules, BadPattern::NeverMatches)?,
         mac_only_encrypted,
         mac: text(fields, "mac")?.filter(|mac| !mac.is_empty()).map(str::to_owned),
+        layout: text(fields, LAYOUT_FIELD)?.filter(|text| !text.is_empty()).map(str::to_owned),
         last_modified,
         version: text(fields, "version")?.unwrap_or_default().to_owned(),
     })

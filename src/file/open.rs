@@ -53,6 +53,7 @@ pub(super) fn decrypt(
 
 /// Opens the comments that SOPS does not see.
 fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
+    let mut lost = Vec::new();
     for stray in file.tree.strays().to_vec() {
         let text = file.tree.text(stray.text);
         if !value::looks_sealed(text) {
@@ -60,12 +61,27 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
         }
         let mut plain = SecretBytes::new();
         let opened = Sealed::parse(text).and_then(|s| s.open(cipher, STRAY_PATH, &mut plain));
-        match opened {
-            Ok(_) => {
-                let plain = file.tree.intern(&plain);
-                file.strays.push(OpenedStray { sealed: stray.text, plain });
-            }
-            Err(_) => {
+        if opened.is_ok() {
+            let plain = file.tree.intern(&plain);
+            file.strays.push(OpenedStray { sealed: stray.text, plain });
+        } else {
+            lost.push(stray);
+        }
+    }
+    if lost.is_empty() {
+        return;
+    }
+    // SOPS writes a comment into an empty map, where it cannot find it again.
+    let places = Places::of(&file.tree, &file.metadata);
+    let mut attempts = COMMENT_ATTEMPTS;
+    for stray in lost {
+        // The first node behind the comment, as far as the tree follows the text.
+        let here = file.tree.nodes().partition_point(|node| {
+            node.span.is_some_and(|span| span.start <= stray.span.start)
+        });
+        match places.open(file, cipher, stray.text, here, &mut attempts) {
+            Some(plain) => file.strays.push(OpenedStray { sealed: stray.text, plain }),
+            None => {
                 let position = Position::of(file.tree.source(), stray.span.start as usize);
                 file.warnings.push(UnreadableComment { position: Some(position) });
             }
@@ -246,19 +262,7 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
     if lost.is_empty() {
         return;
     }
-    let selector = file.metadata.selector();
-    let mut leaves = Leaves::new(&selector);
-    // All paths in one buffer, each with the position of its container.
-    let mut paths = SecretBytes::new();
-    let mut containers: Vec<(NodeId, Span)> = Vec::new();
-    while leaves
-        .step(&file.tree, |(id, path)| {
-            let start = paths.len();
-            paths.extend_from_slice(path);
-            containers.push((id, Span::new(start, paths.len())));
-        })
-        .is_some()
-    {}
+    let places = Places::of(&file.tree, &file.metadata);
     let mut attempts = COMMENT_ATTEMPTS;
     for &id in lost {
         let (NodeKind::Comment { text: sealed, .. } | NodeKind::Text(sealed)) =
@@ -267,22 +271,7 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
             continue;
         };
         let inline = matches!(file.tree.node(id).kind, NodeKind::Comment { inline: true, .. });
-        // The nearest first, going outwards on both sides.
-        let here = containers.partition_point(|(container, _)| *container < id);
-        let before = containers[..here].iter().rev();
-        let after = containers[here..].iter();
-        let mut opened = None;
-        for &(_, path) in interleave(before, after) {
-            let Some(left) = attempts.checked_sub(1) else { break };
-            attempts = left;
-            let mut plain = SecretBytes::new();
-            let result = Sealed::parse(file.tree.text(sealed))
-                .and_then(|sealed| sealed.open(cipher, &paths[path.range()], &mut plain));
-            if result.is_ok() {
-                opened = Some(file.tree.intern(&plain));
-                break;
-            }
-        }
+        let opened = places.open(file, cipher, sealed, id.index(), &mut attempts);
         match opened {
             Some(text) => {
                 file.tree.set(id, NodeKind::Comment { text, inline });
@@ -299,6 +288,56 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
         }
     }
     file.opened.sort_by_key(|leaf| leaf.id);
+}
+
+/// The key paths of all maps and lists of a file.
+struct Places {
+    /// All paths in one buffer.
+    paths: SecretBytes,
+    /// Each container, and its path.
+    containers: Vec<(NodeId, Span)>,
+}
+
+impl Places {
+    fn of(tree: &Tree, metadata: &Metadata) -> Places {
+        let selector = metadata.selector();
+        let mut leaves = Leaves::new(&selector);
+        let mut places = Places { paths: SecretBytes::new(), containers: Vec::new() };
+        while leaves
+            .step(tree, |(id, path)| {
+                let start = places.paths.len();
+                places.paths.extend_from_slice(path);
+                places.containers.push((id, Span::new(start, places.paths.len())));
+            })
+            .is_some()
+        {}
+        places
+    }
+
+    /// Opens a comment with the path of some container, the nearest to the node number `near`
+    /// first, going outwards on both sides.
+    fn open(
+        &self,
+        file: &mut DecryptedFile,
+        cipher: &Cipher,
+        sealed: TextRef,
+        near: usize,
+        attempts: &mut usize,
+    ) -> Option<TextRef> {
+        let here = self.containers.partition_point(|(container, _)| container.index() < near);
+        let before = self.containers[..here].iter().rev();
+        let after = self.containers[here..].iter();
+        let mut plain = SecretBytes::new();
+        for &(_, path) in interleave(before, after) {
+            *attempts = attempts.checked_sub(1)?;
+            let opened = Sealed::parse(file.tree.text(sealed))
+                .and_then(|sealed| sealed.open(cipher, &self.paths[path.range()], &mut plain));
+            if opened.is_ok() {
+                return Some(file.tree.intern(&plain));
+            }
+        }
+        None
+    }
 }
 
 fn interleave<T>(

@@ -7,7 +7,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::Span;
-use crate::tree::{Key, KeyType, NodeKind, Site, TextRef, Tree, TreeBuilder, Value};
+use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, TextRef, Tree, TreeBuilder, Value};
 
 /// The key of the one value.
 const DATA: &[u8] = b"data";
@@ -85,6 +85,16 @@ impl FileFormat for Binary {
     }
 
     fn attach(&self, _tree: &Tree, _block: &Block<'_>) -> Result<Edits, EmitError> {
+        Err(EmitError::whole("plain bytes have no place for the metadata"))
+    }
+
+    fn append(
+        &self,
+        _tree: &Tree,
+        _map: NodeId,
+        _key: &str,
+        _value: &str,
+    ) -> Result<Edits, EmitError> {
         Err(EmitError::whole("plain bytes have no place for the metadata"))
     }
 

@@ -158,6 +158,27 @@ impl FileFormat for Dotenv {
         Ok(edits)
     }
 
+    fn append(
+        &self,
+        tree: &Tree,
+        _map: NodeId,
+        key: &str,
+        value: &str,
+    ) -> Result<Edits, EmitError> {
+        let mut edits = Edits::new();
+        let source = tree.source();
+        edits.replace_with(Span::new(source.len(), source.len()), |out| {
+            if !source.is_empty() && !source.ends_with(b"\n") {
+                out.push(b'\n');
+            }
+            out.extend_from_slice(key.as_bytes());
+            out.push(b'=');
+            out.extend_from_slice(value.as_bytes());
+            out.push(b'\n');
+        });
+        Ok(edits)
+    }
+
     fn emit(&self, tree: &Tree, _layout: &Layout) -> Result<SecretBytes, EmitError> {
         let mut documents = tree.documents();
         let root = documents.next();

@@ -142,6 +142,28 @@ impl FileFormat for Json {
         Ok(edits)
     }
 
+    fn append(
+        &self,
+        tree: &Tree,
+        map: NodeId,
+        key: &str,
+        value: &str,
+    ) -> Result<Edits, EmitError> {
+        let Some(last) = tree.children(map).last() else {
+            return Err(EmitError::at(tree, map, "nothing can be added to an empty object"));
+        };
+        let place = entry_span(tree, last);
+        let mut edits = Edits::new();
+        edits.replace_with(Span::new(place.end as usize, place.end as usize), |out| {
+            out.push(b',');
+            out.extend_from_slice(blank_before(tree.source(), place.start as usize));
+            write::string(key, out);
+            out.extend_from_slice(b": ");
+            write::string(value, out);
+        });
+        Ok(edits)
+    }
+
     fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
         write::document(tree, layout)
     }

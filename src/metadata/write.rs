@@ -1,8 +1,9 @@
 //! Writing a block: a new one as a tree, or a few fields into the text of an old one.
 
+use crate::edits::Edits;
 use crate::format::{Change, EmitError, FileFormat, MetadataLayout, SyntaxError};
 use crate::keys::{FieldValue, KeyGroup};
-use crate::metadata::{BLOCK, KEY_FIELDS, Metadata, MetadataError, flat};
+use crate::metadata::{BLOCK, KEY_FIELDS, LAYOUT_FIELD, Metadata, MetadataError, flat};
 use crate::number;
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
@@ -109,6 +110,9 @@ impl Metadata {
         if let Some((name, value)) = self.selector.as_ref().map(Selector::field) {
             fields.push((name.to_owned(), text(value)));
         }
+        if let Some(layout) = &self.layout {
+            fields.push((LAYOUT_FIELD.to_owned(), text(layout)));
+        }
         if self.mac_only_encrypted {
             fields.push(("mac_only_encrypted".to_owned(), text("true")));
         }
@@ -148,6 +152,37 @@ fn group_fields(group: &KeyGroup, nested: bool) -> Vec<(String, FieldValue)> {
             (kind.to_owned(), FieldValue::List(entries))
         })
         .collect()
+}
+
+/// Writes the sealed layout into the blocks of an encrypted text, whose tree has them still.
+///
+/// # Errors
+/// If there is no block, or the format cannot add a field to it.
+pub fn set_layout(
+    tree: &mut Tree,
+    format: &dyn FileFormat,
+    sealed: &str,
+) -> Result<SecretBytes, PatchError> {
+    let mut edits = Edits::new();
+    let roots: Vec<NodeId> = tree.documents().collect();
+    for root in roots {
+        let (map, name) = match format.metadata_layout() {
+            MetadataLayout::Nested | MetadataLayout::Section => {
+                (tree.entry(root, BLOCK), LAYOUT_FIELD.to_owned())
+            }
+            MetadataLayout::Flat => (Some(root), format!("sops_{LAYOUT_FIELD}")),
+        };
+        let Some(map) = map else { continue };
+        match tree.entry(map, name.as_bytes()) {
+            Some(id) => {
+                let text = tree.intern(sealed.as_bytes());
+                tree.set(id, NodeKind::Text(text));
+                edits.append(&format.splice(tree, &[Change { id, verbatim: None }])?);
+            }
+            None => edits.append(&format.append(tree, map, &name, sealed)?),
+        }
+    }
+    Ok(edits.apply(tree.source()))
 }
 
 /// Returns where a field stands in a block.

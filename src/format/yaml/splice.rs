@@ -148,8 +148,9 @@ impl Splicer<'_> {
             }
             (Some(text), _) => {
                 let shape = Shape::of(text);
+                // As SOPS would: what other readers stumble over, as a tab, gets quotes.
                 let plain =
-                    if node.site.flow { shape.reads_plain_in_flow() } else { shape.reads_plain() };
+                    shape.writes_plain() && (!node.site.flow || shape.reads_plain_in_flow());
                 if plain && (tag == Tag::Text || !looks_typed(text)) {
                     out.extend_from_slice(text.as_bytes());
                 } else if node.site.flow {
@@ -604,7 +605,8 @@ mod tests {
             ("a: <E>\n", "1", "a: \"1\"\n"),
             ("a: <E>\n", "yes", "a: \"yes\"\n"),
             ("a: <E>\n", "#x", "a: '#x'\n"),
-            ("a: <E>\n", "a\u{1F600}\tb", "a: a\u{1F600}\tb\n"),
+            ("a: <E>\n", "a\u{1F600}", "a: \"a\\U0001F600\"\n"),
+            ("a: <E>\n", "a\tb", "a: \"a\\tb\"\n"),
             ("a: <E> # c\n", "x\ny\n", "a: | # c\n    x\n    y\n"),
             ("a: <E> # c\n", "x\ny", "a: |- # c\n    x\n    y\n"),
             ("a: <E>", "x\ny\n", "a: |\n    x\n    y\n"),

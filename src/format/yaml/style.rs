@@ -119,7 +119,8 @@ impl Shape {
         !(self.empty || self.hidden || self.blank_start || self.blank_last_line)
     }
 
-    fn writes_plain(self) -> bool {
+    /// Returns whether SOPS writes the text without quotes, as far as its shape decides that.
+    pub(super) fn writes_plain(self) -> bool {
         self.reads_plain() && !self.tabs && !self.beyond
     }
 
