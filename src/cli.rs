@@ -1,12 +1,74 @@
-//! The command line.
+//! The command line: arguments, terminal, files, processes. Everything below it is a library
+//! that prints nothing and reads no environment.
 
+pub mod args;
+pub mod commands;
+pub mod context;
+pub mod creation_rule;
+pub mod default_file;
 pub mod editor;
+pub mod env;
+pub mod error;
+pub mod exit;
 pub mod io;
 pub mod os;
+pub mod personality;
+pub mod ui;
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::cli::args::{Cli, Command};
+use crate::cli::commands::{decrypt, edit, encrypt};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::personality::Personality;
+use crate::cli::ui::Ui;
+
 /// Runs the program.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let personality = Personality::of(os::argv0_name().as_deref());
+    let ui = Ui::new(personality);
+    let arguments = args::normalise(std::env::args_os().collect(), personality);
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(message) => return usage(ui, &message).into(),
+    };
+    os::harden();
+    match run(&cli, personality) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            ui.line(failure.render(personality));
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
+    let context = Context::new(personality)?;
+    let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
+    match &cli.command {
+        Command::Encrypt(arguments) => encrypt::run(&context, config, arguments),
+        Command::Decrypt(arguments) => decrypt::run(&context, config, arguments),
+        Command::Edit(arguments) => edit::run(&context, config, arguments),
+    }
+}
+
+/// Shows help, the version, or what is wrong with the arguments.
+fn usage(ui: Ui, message: &clap::Error) -> Exit {
+    match message.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            match io::write_stdout(message.render().to_string().as_bytes()) {
+                Ok(()) => Exit::Success,
+                Err(_) => Exit::Output,
+            }
+        }
+        _ => {
+            ui.line(message.render().to_string().trim_end());
+            Exit::Generic
+        }
+    }
 }

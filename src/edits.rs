@@ -34,10 +34,7 @@ impl Edits {
     pub fn replace_with(&mut self, at: Span, write: impl FnOnce(&mut SecretBytes)) {
         let start = self.texts.len();
         write(&mut self.texts);
-        self.list.push(Edit {
-            at,
-            text: Span::new(start, self.texts.len()),
-        });
+        self.list.push(Edit { at, text: Span::new(start, self.texts.len()) });
     }
 
     /// Inserts before the byte at `offset`.

@@ -1,1 +1,345 @@
-//! file (in work).
+//! The product: an [`EncryptedFile`] becomes a [`DecryptedFile`] with its data key, and a plain
+//! [`Document`] becomes an encrypted text by a [`Plan`].
+//!
+//! Both directions replace spans of the text and leave the rest alone. They walk the leaves in the
+//! same way ([`leaves`]): the key path that is a value's additional data, and the selection rule.
+
+mod leaves;
+mod open;
+mod reuse;
+mod seal;
+mod verify;
+
+use std::fmt;
+
+use crate::crypt::data_key::DataKey;
+use crate::crypt::value::ValueError;
+use crate::document::Document;
+use crate::format::{
+    Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, SyntaxError,
+};
+use crate::keys::{self, Credentials, UnwrapError};
+use crate::metadata::{self, Metadata, MetadataError, PatchError};
+use crate::secret::SecretBytes;
+use crate::span::Position;
+use crate::tree::{KeyType, NodeId, TextRef, Tree};
+
+pub use reuse::Previous;
+pub use seal::{ClearLeaf, Plan, encrypt};
+
+/// An encrypted file, read but not opened.
+pub struct EncryptedFile {
+    tree: Tree,
+    format: &'static dyn FileFormat,
+    metadata: Metadata,
+    detached: Detached,
+}
+
+impl EncryptedFile {
+    /// Reads the text of an encrypted file. `format` may be one whose encrypted form is another
+    /// format, as binary.
+    ///
+    /// # Errors
+    /// If the text is not of the format, or has no usable metadata.
+    pub fn parse(
+        format: &'static dyn FileFormat,
+        text: SecretBytes,
+    ) -> Result<EncryptedFile, FileError> {
+        let container = format.container().unwrap_or(format);
+        let tree = container.parse(text)?;
+        let detached = container.detach(&tree)?.ok_or(FileError::NotEncrypted)?;
+        let block = container.parse(SecretBytes::from(&*detached.block))?;
+        let metadata = Metadata::read(&block, container.metadata_layout())?;
+        let nodes = metadata::nodes(&tree, container.metadata_layout());
+        Ok(EncryptedFile { tree: tree.without(&nodes), format, metadata, detached })
+    }
+
+    /// Returns the metadata.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Returns the format of the plain file.
+    pub fn format(&self) -> &'static dyn FileFormat {
+        self.format
+    }
+
+    /// Recovers the data key, trying in each group the kinds of `order` first.
+    ///
+    /// # Errors
+    /// If too few groups could be recovered.
+    pub fn data_key(&self, with: &Credentials, order: &[&str]) -> Result<DataKey, FileError> {
+        let metadata = &self.metadata;
+        Ok(keys::unwrap_any(&metadata.groups, metadata.shamir_threshold, order, with)?)
+    }
+
+    /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
+    pub fn clear_leaves(&self) -> Vec<ClearLeaf> {
+        seal::clear_leaves(&self.tree, &self.metadata, self.format)
+    }
+
+    /// Decrypts the file and checks its MAC.
+    ///
+    /// # Errors
+    /// If a value does not open, or the MAC is not right.
+    pub fn decrypt(self, data_key: &DataKey) -> Result<DecryptedFile, FileError> {
+        open::decrypt(self, data_key, true)
+    }
+
+    /// Decrypts the file whatever its MAC says: values that were exchanged, removed or added are
+    /// not noticed.
+    ///
+    /// # Errors
+    /// If a value does not open.
+    pub fn decrypt_ignoring_mac(self, data_key: &DataKey) -> Result<DecryptedFile, FileError> {
+        open::decrypt(self, data_key, false)
+    }
+}
+
+impl fmt::Debug for EncryptedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncryptedFile({}, {:?})", self.format.name(), self.tree)
+    }
+}
+
+/// A file with its values in clear.
+pub struct DecryptedFile {
+    /// The tree of the encrypted text, with the values in place of the ciphertexts and without
+    /// the metadata.
+    tree: Tree,
+    format: &'static dyn FileFormat,
+    metadata: Metadata,
+    detached: Detached,
+    /// What was decrypted, in tree order.
+    opened: Vec<OpenedLeaf>,
+    strays: Vec<OpenedStray>,
+    warnings: Vec<UnreadableComment>,
+}
+
+/// The additional data of comments that SOPS does not see.
+const STRAY_PATH: &[u8] = b":";
+
+/// A comment outside the tree that was decrypted.
+#[derive(Clone, Copy, Debug)]
+struct OpenedStray {
+    sealed: TextRef,
+    plain: TextRef,
+}
+
+/// A leaf that was decrypted.
+#[derive(Clone, Copy, Debug)]
+struct OpenedLeaf {
+    id: NodeId,
+    /// The ciphertext.
+    sealed: TextRef,
+    /// Whether it may stand for the same value again.
+    reusable: bool,
+}
+
+/// A comment that looks encrypted and did not open. It is left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnreadableComment {
+    /// Where it stands.
+    pub position: Option<Position>,
+}
+
+impl DecryptedFile {
+    /// Returns the values.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Returns the values alone.
+    pub fn into_tree(self) -> Tree {
+        self.tree
+    }
+
+    /// Returns the metadata.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Returns the format of the plain file.
+    pub fn format(&self) -> &'static dyn FileFormat {
+        self.format
+    }
+
+    /// Returns the comments that look encrypted and did not open.
+    pub fn unreadable_comments(&self) -> &[UnreadableComment] {
+        &self.warnings
+    }
+
+    /// Returns the plain text, in the file's own layout.
+    ///
+    /// # Errors
+    /// If the format cannot hold a value.
+    pub fn text(&self) -> Result<SecretBytes, EmitError> {
+        if self.format.container().is_some() {
+            return self.format.emit(&self.tree, &Layout::default());
+        }
+        let changes: Vec<Change> =
+            self.opened.iter().map(|leaf| Change { id: leaf.id, verbatim: None }).collect();
+        let mut edits = self.format.splice(&self.tree, &changes)?;
+        for stray in &self.strays {
+            if let TextRef::Source(sealed) = stray.sealed {
+                edits.replace(sealed, self.tree.text(stray.plain));
+            }
+        }
+        edits.append(&self.detached.edits);
+        Ok(edits.apply(self.tree.source()))
+    }
+
+    /// Returns the values as new text of another format.
+    ///
+    /// # Errors
+    /// If the format cannot hold them.
+    pub fn emit(
+        &self,
+        format: &'static dyn FileFormat,
+        layout: &Layout,
+    ) -> Result<SecretBytes, EmitError> {
+        format.emit(&self.tree, layout)
+    }
+
+    /// Returns what encrypting the changed text needs: the metadata, and what may be used again.
+    ///
+    /// # Errors
+    /// If the plain text of the file does not parse, which would be an error of the format.
+    pub fn into_previous(self) -> Result<(Metadata, Previous), FileError> {
+        reuse::previous(self)
+    }
+}
+
+impl fmt::Debug for DecryptedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecryptedFile({}, {:?})", self.format.name(), self.tree)
+    }
+}
+
+/// Returns whether a text has metadata of SOPS' kind, so that it is encrypted already.
+pub fn has_metadata(document: &Document) -> bool {
+    let layout = document.format().metadata_layout();
+    document.format().container().is_none() && !metadata::nodes(document.tree(), layout).is_empty()
+}
+
+/// Why a file could not be encrypted or decrypted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The text is not of its format.
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    /// There is no metadata.
+    #[error("sops metadata not found")]
+    NotEncrypted,
+    /// There is more than one metadata block.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateMetadata),
+    /// The metadata is not usable.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The data key could not be recovered.
+    #[error(transparent)]
+    Unwrap(#[from] UnwrapError),
+    /// A value could not be opened or sealed.
+    #[error("{error}")]
+    Value {
+        /// The tree path of the value.
+        path: String,
+        /// Where it stands.
+        position: Option<Position>,
+        /// Why.
+        error: ValueError,
+    },
+    /// A value that should be encrypted is of a type that no encrypted value has.
+    #[error("expected an encrypted value, but the value is a {found}")]
+    ClearValue {
+        /// The tree path of the value.
+        path: String,
+        /// Where it stands.
+        position: Option<Position>,
+        /// Its type.
+        found: &'static str,
+    },
+    /// The file has no MAC.
+    #[error("MAC mismatch: the file has no MAC")]
+    MacMissing,
+    /// The MAC does not open.
+    #[error("cannot decrypt the MAC: {0}")]
+    MacUnreadable(ValueError),
+    /// The MAC is that of other values.
+    #[error("MAC mismatch: the values are not those that the file was encrypted with")]
+    MacMismatch,
+    /// The tree has a key that is no text.
+    #[error("only text keys can be encrypted; the key of `{path}` is {}", key_type(*kind))]
+    KeyType {
+        /// The tree path.
+        path: String,
+        /// Where it stands.
+        position: Option<Position>,
+        /// What the key is.
+        kind: KeyType,
+    },
+    /// An integer that SOPS has no type for.
+    #[error("the integer at `{path}` does not fit into 64 bits with sign")]
+    Unsigned {
+        /// The tree path.
+        path: String,
+        /// Where it stands.
+        position: Option<Position>,
+    },
+    /// The format cannot hold the tree.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The text is encrypted already.
+    #[error("the file is encrypted already")]
+    AlreadyEncrypted,
+    /// The text has nothing in it.
+    #[error("File cannot be completely empty, it must contain at least one document")]
+    NoDocument,
+    /// The rule selects none of the file's values.
+    #[error("the rule `{field}: {value}` covers none of the file's values")]
+    NothingSelected {
+        /// The rule's field.
+        field: &'static str,
+        /// The rule.
+        value: String,
+    },
+    /// What was written does not read back as what was meant: nothing is written.
+    #[error("the encrypted file would not read back as it should{}", place(path.as_deref()))]
+    Unstable {
+        /// The tree path where it differs, if there is one.
+        path: Option<String>,
+    },
+    /// A comment rule that would see its own ciphertext.
+    #[error("an encrypted comment would itself match `unencrypted_comment_regex`")]
+    MisledRule,
+    /// The metadata could not be changed in place.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+}
+
+fn key_type(kind: KeyType) -> &'static str {
+    match kind {
+        KeyType::Text => "a text",
+        KeyType::Integer => "an integer",
+        KeyType::Float => "a number",
+        KeyType::Boolean => "a boolean",
+        KeyType::Null => "null",
+        KeyType::Time => "a date or time",
+    }
+}
+
+fn place(path: Option<&str>) -> String {
+    path.map(|path| format!(" at `{path}`")).unwrap_or_default()
+}
+
+/// Returns where a node begins.
+fn position(tree: &Tree, id: NodeId) -> Option<Position> {
+    let node = tree.node(id);
+    let span = node.key.and_then(|key| key.span).or(node.span)?;
+    Some(Position::of(tree.source(), span.start as usize))
+}
+
+#[cfg(test)]
+mod tests;

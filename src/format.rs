@@ -159,11 +159,7 @@ fn strip_marker(name: &str) -> &str {
 /// no format sees its metadata block in the text.
 pub fn by_content(text: &[u8], path: &str) -> Option<&'static dyn FileFormat> {
     let named = by_file_name(path);
-    let mut found = FORMATS
-        .iter()
-        .copied()
-        .filter(|format| format.sniff(text))
-        .peekable();
+    let mut found = FORMATS.iter().copied().filter(|format| format.sniff(text)).peekable();
     let first = found.peek().copied();
     found.find(|&format| format == named).or(first)
 }
@@ -238,19 +234,13 @@ pub struct SyntaxError {
 impl SyntaxError {
     /// Returns an error at the byte `offset` of `text`.
     pub fn at(text: &[u8], offset: usize, message: impl Into<Cow<'static, str>>) -> SyntaxError {
-        SyntaxError {
-            message: message.into(),
-            position: Some(Position::of(text, offset)),
-        }
+        SyntaxError { message: message.into(), position: Some(Position::of(text, offset)) }
     }
 }
 
 impl From<SourceTooLong> for SyntaxError {
     fn from(error: SourceTooLong) -> SyntaxError {
-        SyntaxError {
-            message: error.to_string().into(),
-            position: None,
-        }
+        SyntaxError { message: error.to_string().into(), position: None }
     }
 }
 
@@ -267,18 +257,12 @@ pub struct EmitError {
 impl EmitError {
     /// Returns an error about the node `id`.
     pub fn at(tree: &Tree, id: NodeId, message: impl Into<Cow<'static, str>>) -> EmitError {
-        EmitError {
-            message: message.into(),
-            path: Some(tree.path(id)),
-        }
+        EmitError { message: message.into(), path: Some(tree.path(id)) }
     }
 
     /// Returns an error about the whole tree.
     pub fn whole(message: impl Into<Cow<'static, str>>) -> EmitError {
-        EmitError {
-            message: message.into(),
-            path: None,
-        }
+        EmitError { message: message.into(), path: None }
     }
 }
 

@@ -122,10 +122,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_content() {
-        assert_eq!(
-            format!("{:?}", SecretBytes::from("canary")),
-            "SecretBytes(6 bytes)"
-        );
+        assert_eq!(format!("{:?}", SecretBytes::from("canary")), "SecretBytes(6 bytes)");
     }
 
     #[test]

@@ -25,10 +25,7 @@ impl Span {
     /// If the range does not fit: texts longer than [`MAX_SOURCE`] are refused before.
     pub fn new(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end <= MAX_SOURCE);
-        Span {
-            start: start as u32,
-            end: end as u32,
-        }
+        Span { start: start as u32, end: end as u32 }
     }
 
     /// Returns the length in bytes.
@@ -77,10 +74,7 @@ impl Position {
             Ok(text) => text.chars().count(),
             Err(_) => before.len() - start,
         };
-        Position {
-            line,
-            column: column + 1,
-        }
+        Position { line, column: column + 1 }
     }
 }
 

@@ -9,7 +9,10 @@
 //!
 //! The tree knows no syntax (that is [`crate::format`]) and no cryptography.
 
+pub mod path;
+
 use std::fmt;
+use std::sync::Arc;
 
 use crate::secret::SecretBytes;
 use crate::span::{MAX_SOURCE, SourceTooLong, Span};
@@ -222,7 +225,7 @@ pub struct StrayComment {
 /// A document, or a stream of documents, as a tree over its source text.
 #[derive(Default)]
 pub struct Tree {
-    source: SecretBytes,
+    source: Arc<SecretBytes>,
     pool: SecretBytes,
     nodes: Vec<Node>,
     strays: Vec<StrayComment>,
@@ -242,6 +245,11 @@ impl Tree {
     /// Returns the node at `id`.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
+    }
+
+    /// Returns the address of the node at `index` in pre-order.
+    pub fn id_at(&self, index: usize) -> Option<NodeId> {
+        (index < self.nodes.len()).then_some(NodeId(index as u32))
     }
 
     /// Returns the bytes of `text`.
@@ -289,26 +297,17 @@ impl Tree {
 
     /// Returns the root of each document.
     pub fn documents(&self) -> Siblings<'_> {
-        Siblings {
-            tree: self,
-            next: 0,
-            end: self.nodes.len(),
-        }
+        Siblings { tree: self, next: 0, end: self.nodes.len() }
     }
 
     /// Returns the members of a container: comments and values in their order.
     pub fn children(&self, id: NodeId) -> Siblings<'_> {
-        Siblings {
-            tree: self,
-            next: id.index() + 1,
-            end: self.node(id).end(),
-        }
+        Siblings { tree: self, next: id.index() + 1, end: self.node(id).end() }
     }
 
     /// Returns the value of the first entry of map `id` with that key.
     pub fn entry(&self, id: NodeId, key: &[u8]) -> Option<NodeId> {
-        self.children(id)
-            .find(|&child| self.key(child) == Some(key))
+        self.children(id).find(|&child| self.key(child) == Some(key))
     }
 
     /// Walks all documents, or the part below `root` with `root` itself.
@@ -317,12 +316,7 @@ impl Tree {
             Some(id) => (id.index(), self.node(id).end()),
             None => (0, self.nodes.len()),
         };
-        Walk {
-            nodes: &self.nodes,
-            next,
-            end,
-            open: Vec::new(),
-        }
+        Walk { nodes: &self.nodes, next, end, open: Vec::new() }
     }
 
     /// Adds `bytes` to the pool.
@@ -343,11 +337,45 @@ impl Tree {
     /// If the old or the new kind is a container.
     pub fn set(&mut self, id: NodeId, kind: NodeKind) {
         let node = &mut self.nodes[id.index()];
-        assert!(
-            !node.kind.is_container() && !kind.is_container(),
-            "only leaves are replaced"
-        );
+        assert!(!node.kind.is_container() && !kind.is_container(), "only leaves are replaced");
         node.kind = kind;
+    }
+
+    /// Returns the tree without some nodes and everything inside them; `removed` is in order. The
+    /// source stays whole.
+    pub fn without(mut self, removed: &[NodeId]) -> Tree {
+        if removed.is_empty() {
+            return self;
+        }
+        // `gone[i]` is the number of nodes before `i` that go.
+        let mut gone = vec![0u32; self.nodes.len() + 1];
+        let mut keep = vec![true; self.nodes.len()];
+        for &id in removed {
+            keep[id.index()..self.node(id).end()].fill(false);
+        }
+        for (index, &kept) in keep.iter().enumerate() {
+            gone[index + 1] = gone[index] + u32::from(!kept);
+        }
+        for node in &mut self.nodes {
+            node.end -= gone[node.end as usize];
+        }
+        let mut kept = keep.into_iter();
+        self.nodes.retain(|_| kept.next().unwrap_or(true));
+        self
+    }
+
+    /// Returns the part of the tree at `id` as a tree of its own, over the whole source.
+    pub fn into_subtree(mut self, id: NodeId) -> Tree {
+        let (start, end) = (id.index(), self.node(id).end());
+        self.nodes.truncate(end);
+        self.nodes.drain(..start);
+        for node in &mut self.nodes {
+            node.end -= start as u32;
+        }
+        if let Some(root) = self.nodes.first_mut() {
+            root.key = None;
+        }
+        self
     }
 
     /// Returns a description of where `id` stands, as SOPS' `--extract` takes it:
@@ -370,11 +398,7 @@ impl Tree {
             match (self.key(member), level) {
                 (Some(key), _) => {
                     // Writing to a `String` cannot fail.
-                    let _ = write!(
-                        path,
-                        "[\"{}\"]",
-                        String::from_utf8_lossy(key).escape_debug()
-                    );
+                    let _ = write!(path, "[\"{}\"]", String::from_utf8_lossy(key).escape_debug());
                 }
                 (None, Some(NodeKind::List)) => {
                     let _ = write!(path, "[{position}]");
@@ -393,12 +417,7 @@ impl Tree {
 impl fmt::Debug for Tree {
     /// Shows sizes only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Tree({} nodes over {} bytes)",
-            self.nodes.len(),
-            self.source.len()
-        )
+        write!(f, "Tree({} nodes over {} bytes)", self.nodes.len(), self.source.len())
     }
 }
 
@@ -472,10 +491,7 @@ impl TreeBuilder {
             return Err(SourceTooLong);
         }
         Ok(TreeBuilder {
-            tree: Tree {
-                source,
-                ..Tree::default()
-            },
+            tree: Tree { source: Arc::new(source), ..Tree::default() },
             open: Vec::new(),
         })
     }
@@ -483,6 +499,11 @@ impl TreeBuilder {
     /// Returns the source text.
     pub fn source(&self) -> &[u8] {
         &self.tree.source
+    }
+
+    /// Returns the source text for reading while nodes are added.
+    pub fn shared_source(&self) -> Arc<SecretBytes> {
+        Arc::clone(&self.tree.source)
     }
 
     /// Returns the number of containers that are open.
@@ -566,13 +587,7 @@ impl TreeBuilder {
 
     fn push(&mut self, key: Option<Key>, kind: NodeKind, span: Option<Span>, site: Site) -> NodeId {
         let index = self.tree.nodes.len() as u32;
-        self.tree.nodes.push(Node {
-            key,
-            kind,
-            span,
-            site,
-            end: index + 1,
-        });
+        self.tree.nodes.push(Node { key, kind, span, site, end: index + 1 });
         NodeId(index)
     }
 }
@@ -585,11 +600,7 @@ mod tests {
         // a: {b: x, c: [y, #z, null]}
         let mut builder = TreeBuilder::new(SecretBytes::new()).unwrap();
         let key = |builder: &mut TreeBuilder, text: &str| {
-            Some(Key {
-                text: builder.intern(text.as_bytes()),
-                kind: KeyType::Text,
-                span: None,
-            })
+            Some(Key { text: builder.intern(text.as_bytes()), kind: KeyType::Text, span: None })
         };
         let site = Site::default();
         builder.open(None, NodeKind::Map, None, site);
@@ -603,15 +614,7 @@ mod tests {
         let y = builder.intern(b"y");
         builder.leaf(None, NodeKind::Text(y), None, site);
         let z = builder.intern(b"z");
-        builder.leaf(
-            None,
-            NodeKind::Comment {
-                text: z,
-                inline: false,
-            },
-            None,
-            site,
-        );
+        builder.leaf(None, NodeKind::Comment { text: z, inline: false }, None, site);
         builder.leaf(None, NodeKind::Null, None, site);
         builder.finish()
     }
@@ -642,12 +645,7 @@ mod tests {
             .collect();
         assert_eq!(
             paths,
-            [
-                "[\"a\"][\"b\"]",
-                "[\"a\"][\"c\"][0]",
-                "[\"a\"][\"c\"][1]",
-                "[\"a\"][\"c\"][1]"
-            ]
+            ["[\"a\"][\"b\"]", "[\"a\"][\"c\"][0]", "[\"a\"][\"c\"][1]", "[\"a\"][\"c\"][1]"]
         );
     }
 

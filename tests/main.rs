@@ -1,1 +1,20 @@
 //! The integration tests: one binary.
+//!
+//! Tests that start the program do so in a [`sandbox::Sandbox`]. What they are compared with (the
+//! real SOPS, age, Python) is found by [`peers`]; a peer that is missing is a failure, never a
+//! test that is skipped. `tests/peers.sh` installs them.
+
+// The functions that are disallowed in the program are what a sandbox is made of, and a test
+// stops where something cannot be done.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod commands;
+mod files;
+mod peers;
+mod readme;
+mod replay;
+mod roundtrip;
+mod sandbox;
+mod strace;
+mod tidy;
+mod vectors;

@@ -107,17 +107,12 @@ impl Build<'_> {
         };
         let map = self.raw(target);
         let site = Site {
-            style: if map.style == Style::Flow {
-                Style::Flow
-            } else {
-                Style::Block
-            },
+            style: if map.style == Style::Flow { Style::Flow } else { Style::Block },
             flow: false,
             indent: 0,
             properties: (map.shape == Shape::Map).then_some(root.span),
         };
-        self.builder
-            .open(None, NodeKind::Map, Some(document.span), site);
+        self.builder.open(None, NodeKind::Map, Some(document.span), site);
         let inner = Site {
             flow: site.style == Style::Flow,
             indent: self.members_indent(target),
@@ -310,11 +305,7 @@ impl Build<'_> {
         let Shape::Scalar(text) = target.shape else {
             return Err(self.error(raw, "a key cannot be a map or a list"));
         };
-        let mut key = Key {
-            text,
-            kind: KeyType::Text,
-            span: (!copy).then_some(raw.span),
-        };
+        let mut key = Key { text, kind: KeyType::Text, span: (!copy).then_some(raw.span) };
         key.kind = match self.resolve(&target, text)? {
             Resolved::Text => KeyType::Text,
             Resolved::Null => KeyType::Null,
@@ -397,10 +388,7 @@ impl Build<'_> {
 
 /// Returns the text of the comment at `span`.
 fn comment_text(span: Span) -> TextRef {
-    TextRef::Source(Span {
-        start: span.start + 1,
-        end: span.end,
-    })
+    TextRef::Source(Span { start: span.start + 1, end: span.end })
 }
 
 /// Decodes base64 as Go does, which skips line breaks.

@@ -82,11 +82,7 @@ impl Comments {
     /// Enters a comment into the table; it is in no chain yet.
     pub(super) fn note(&mut self, span: Span) -> Chain {
         let id = self.table.len() as u32;
-        self.table.push(Comment {
-            span,
-            before_blank: false,
-            next: None,
-        });
+        self.table.push(Comment { span, before_blank: false, next: None });
         Chain(Some((id, id)))
     }
 

@@ -28,13 +28,7 @@ pub(super) struct Cursor<'s> {
 impl<'s> Cursor<'s> {
     /// Returns a cursor before the byte `start`.
     pub(super) fn new(source: &'s [u8], start: usize) -> Cursor<'s> {
-        Cursor {
-            source,
-            at: start,
-            line: 0,
-            column: 0,
-            breaks: 0,
-        }
+        Cursor { source, at: start, line: 0, column: 0, breaks: 0 }
     }
 
     /// Returns the whole text.
@@ -65,11 +59,7 @@ impl<'s> Cursor<'s> {
 
     /// Returns the place.
     pub(super) fn mark(&self) -> Mark {
-        Mark {
-            offset: self.at as u32,
-            line: self.line,
-            column: self.column,
-        }
+        Mark { offset: self.at as u32, line: self.line, column: self.column }
     }
 
     /// Returns the byte `ahead` bytes from here; zero behind the end.
@@ -215,11 +205,7 @@ pub(super) fn check(source: &[u8]) -> Result<usize, SyntaxError> {
         let message = "the text is UTF-16, which is not supported: convert it to UTF-8";
         return Err(SyntaxError::at(source, 0, message));
     }
-    let start = if source.starts_with(b"\xEF\xBB\xBF") {
-        3
-    } else {
-        0
-    };
+    let start = if source.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
     if let Err(error) = std::str::from_utf8(source) {
         let offset = error.valid_up_to();
         return Err(SyntaxError::at(source, offset, "invalid UTF-8"));

@@ -31,10 +31,9 @@ impl Parser<'_> {
                 Ok(())
             }
             // `: value` has no key.
-            _ => Err(self.error(
-                &token,
-                "there is a key expected here, at the column of the others",
-            )),
+            _ => {
+                Err(self.error(&token, "there is a key expected here, at the column of the others"))
+            }
         }
     }
 
@@ -59,10 +58,7 @@ impl Parser<'_> {
         let above = self.scanner.comments.pending_head();
         self.skip(token);
         let next = self.peek()?;
-        if matches!(
-            next.kind,
-            TokenKind::BlockListStart | TokenKind::BlockMapStart
-        ) {
+        if matches!(next.kind, TokenKind::BlockListStart | TokenKind::BlockMapStart) {
             self.scanner.comments.set_stem(above);
         }
         Ok(next)
@@ -85,10 +81,9 @@ impl Parser<'_> {
                 self.close(Remarks::default());
                 Ok(())
             }
-            _ => Err(self.error(
-                &token,
-                "there is a `-` expected here, at the column of the others",
-            )),
+            _ => {
+                Err(self.error(&token, "there is a `-` expected here, at the column of the others"))
+            }
         }
     }
 
@@ -111,10 +106,7 @@ impl Parser<'_> {
     /// with `end`.
     fn comma(&mut self, end: TokenKind, message: &'static str) -> Result<Token, SyntaxError> {
         let token = self.peek()?;
-        let first = self
-            .frames
-            .last()
-            .is_some_and(|frame| frame.awaits == Awaits::First);
+        let first = self.frames.last().is_some_and(|frame| frame.awaits == Awaits::First);
         if first || token.kind == end {
             return Ok(token);
         }
@@ -132,12 +124,7 @@ impl Parser<'_> {
         match token.kind {
             TokenKind::FlowListEnd => self.flow_end(&token),
             TokenKind::Key => {
-                self.open(
-                    Kind::Pair,
-                    &token,
-                    Properties::default(),
-                    Remarks::default(),
-                )?;
+                self.open(Kind::Pair, &token, Properties::default(), Remarks::default())?;
             }
             _ => {
                 self.node(false, false)?;
@@ -183,10 +170,7 @@ impl Parser<'_> {
 
     pub(super) fn flow_value(&mut self) -> Result<(), SyntaxError> {
         let token = self.peek()?;
-        let expected = self
-            .frames
-            .last()
-            .is_some_and(|frame| frame.awaits == Awaits::Value);
+        let expected = self.frames.last().is_some_and(|frame| frame.awaits == Awaits::Value);
         self.set(Awaits::Next);
         if !expected || token.kind != TokenKind::Value {
             self.implied_value(self.content_end);
@@ -204,10 +188,7 @@ impl Parser<'_> {
     pub(super) fn pair_key(&mut self) -> Result<(), SyntaxError> {
         self.set(Awaits::Value);
         let token = self.peek()?;
-        if matches!(
-            token.kind,
-            TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowListEnd
-        ) {
+        if matches!(token.kind, TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowListEnd) {
             // libyaml loses the token here, so that `[? : x]` is an error to SOPS.
             self.skip(&token);
             self.implied_key(token.span.end);
@@ -303,8 +284,5 @@ impl Parser<'_> {
 
 /// Returns whether a key or value in a block map ends in front of this token.
 fn ends_block_value(kind: TokenKind) -> bool {
-    matches!(
-        kind,
-        TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
-    )
+    matches!(kind, TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd)
 }

@@ -171,16 +171,9 @@ impl<'s> Parser<'s> {
         let remarks = self.scanner.comments.take();
         Ok(Some(Document {
             root,
-            span: Span {
-                start: from,
-                end: to,
-            },
+            span: Span { start: from, end: to },
             head,
-            foot: if remarks.foot.is_empty() {
-                remarks.head
-            } else {
-                remarks.foot
-            },
+            foot: if remarks.foot.is_empty() { remarks.head } else { remarks.foot },
         }))
     }
 
@@ -285,10 +278,8 @@ impl<'s> Parser<'s> {
                 } else {
                     Kind::BlockMap
                 };
-                let remarks = Remarks {
-                    head: self.scanner.comments.take_stem(),
-                    ..Remarks::default()
-                };
+                let remarks =
+                    Remarks { head: self.scanner.comments.take_stem(), ..Remarks::default() };
                 self.open(kind, &token, properties, remarks)
             }
             _ if properties.span.is_some() => Ok(self.implied(place, properties)),
@@ -314,10 +305,7 @@ impl<'s> Parser<'s> {
                 _ => return Ok(properties),
             }
             let start = properties.span.map_or(token.span.start, |span| span.start);
-            properties.span = Some(Span {
-                start,
-                end: token.span.end,
-            });
+            properties.span = Some(Span { start, end: token.span.end });
             self.skip(&token);
         }
     }

@@ -150,10 +150,7 @@ impl<'s> Scanner<'s> {
     pub(super) fn token(&self, kind: TokenKind, start: Mark) -> Token {
         Token {
             kind,
-            span: Span {
-                start: start.offset,
-                end: self.cursor.at() as u32,
-            },
+            span: Span { start: start.offset, end: self.cursor.at() as u32 },
             column: start.column,
             level: self.flow() as u32,
         }
@@ -318,10 +315,7 @@ impl<'s> Scanner<'s> {
     fn insert(&mut self, kind: TokenKind, mark: Mark, number: Option<usize>) {
         let token = Token {
             kind,
-            span: Span {
-                start: mark.offset,
-                end: mark.offset,
-            },
+            span: Span { start: mark.offset, end: mark.offset },
             column: mark.column,
             level: self.flow() as u32,
         };
@@ -350,10 +344,7 @@ impl<'s> Scanner<'s> {
             {
                 end = offset;
             }
-            let mark = Mark {
-                offset: end,
-                ..Mark::default()
-            };
+            let mark = Mark { offset: end, ..Mark::default() };
             self.insert(TokenKind::BlockEnd, mark, None);
             self.indent = self.indents.pop().unwrap_or(-1);
         }
@@ -383,11 +374,7 @@ impl<'s> Scanner<'s> {
 
     fn document_marker(&mut self, first: u8) -> Result<(), SyntaxError> {
         self.close_document()?;
-        let kind = if first == b'-' {
-            TokenKind::DocumentStart
-        } else {
-            TokenKind::DocumentEnd
-        };
+        let kind = if first == b'-' { TokenKind::DocumentStart } else { TokenKind::DocumentEnd };
         self.push_indicator(kind, 3);
         Ok(())
     }

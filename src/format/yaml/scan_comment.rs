@@ -60,11 +60,7 @@ impl Scanner<'_> {
         };
         self.cursor.skip_to(self.cursor.at() + blanks);
         let chain = self.comment();
-        self.comments.wait(Waiting {
-            chain,
-            place: Place::Line,
-            owner,
-        });
+        self.comments.wait(Waiting { chain, place: Place::Line, owner });
     }
 
     /// Reads the comment that starts here, to the end of the line.
@@ -177,10 +173,6 @@ impl Scanner<'_> {
     fn finish(&mut self, piece: &mut Piece, place: Place, owner: u32, end: usize) {
         self.gap.push((piece.column, piece.offset));
         self.gap_end = end as u32;
-        self.comments.wait(Waiting {
-            chain: std::mem::take(&mut piece.chain),
-            place,
-            owner,
-        });
+        self.comments.wait(Waiting { chain: std::mem::take(&mut piece.chain), place, owner });
     }
 }

@@ -22,10 +22,7 @@ struct Text {
 impl Text {
     /// Returns the text that starts as the source does at `start`.
     fn new(start: usize) -> Text {
-        Text {
-            start,
-            decoded: None,
-        }
+        Text { start, decoded: None }
     }
 
     /// Turns from the source, whose bytes up to `end` belong to the text, to `decoded`.
@@ -115,14 +112,8 @@ impl Scanner<'_> {
         if lines {
             self.allow_key(true);
         }
-        let kind = TokenKind::Scalar {
-            text: text.finish(end, &self.decoded),
-            style: Style::Plain,
-        };
-        Ok(Token {
-            span: Span::new(start.offset as usize, end),
-            ..self.token(kind, start)
-        })
+        let kind = TokenKind::Scalar { text: text.finish(end, &self.decoded), style: Style::Plain };
+        Ok(Token { span: Span::new(start.offset as usize, end), ..self.token(kind, start) })
     }
 
     /// Returns the end of the word that starts here in a plain scalar.
@@ -277,8 +268,7 @@ impl Scanner<'_> {
             return Err(self.error("this escape sequence is no Unicode character"));
         };
         let mut bytes = [0; 4];
-        self.decoded
-            .extend_from_slice(character.encode_utf8(&mut bytes).as_bytes());
+        self.decoded.extend_from_slice(character.encode_utf8(&mut bytes).as_bytes());
         self.cursor.skip_to(self.cursor.at() + 2 + digits);
         Ok(())
     }

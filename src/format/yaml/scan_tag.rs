@@ -180,9 +180,6 @@ impl Scanner<'_> {
         if !self.cursor.is_gap(0) {
             return Err(self.error("there is no blank behind this tag prefix"));
         }
-        Ok(TokenKind::TagDirective {
-            handle: Span::new(from, end),
-            prefix,
-        })
+        Ok(TokenKind::TagDirective { handle: Span::new(from, end), prefix })
     }
 }

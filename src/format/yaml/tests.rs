@@ -119,10 +119,7 @@ fn leaf(tree: &Tree, id: NodeId) -> Value {
         NodeKind::Boolean(flag) => json!({ "bool": flag }),
         NodeKind::Time(time) => json!({ "time": rfc3339(time) }),
         NodeKind::Null => json!({ "null": null }),
-        NodeKind::Comment {
-            text: value,
-            inline,
-        } => {
+        NodeKind::Comment { text: value, inline } => {
             json!({ "comment": text(value), "inline": inline })
         }
         NodeKind::Map | NodeKind::List => unreachable!(),
@@ -184,10 +181,7 @@ fn check_places(tree: &Tree) -> Result<(), String> {
             return Err("two comments overlap".to_owned());
         }
     }
-    if comments
-        .iter()
-        .any(|span| source[span.start as usize] != b'#')
-    {
+    if comments.iter().any(|span| source[span.start as usize] != b'#') {
         return Err("a comment starts elsewhere".to_owned());
     }
     Ok(())
@@ -377,11 +371,7 @@ fn documents_reach_from_marker_to_marker() {
 fn comments_that_sops_drops_are_strays() {
     let text = "%YAML 1.1 # directive\n---\na: { # open\n  b: 1 } # close\nc: [ # open too\n]\n";
     let tree = parse(text.as_bytes()).unwrap();
-    let strays: Vec<&[u8]> = tree
-        .strays()
-        .iter()
-        .map(|stray| tree.text(stray.text))
-        .collect();
+    let strays: Vec<&[u8]> = tree.strays().iter().map(|stray| tree.text(stray.text)).collect();
     assert_eq!(strays, [&b" directive"[..], b" open", b" open too"]);
 }
 

@@ -1,0 +1,59 @@
+//! The commands: each is its arguments and one straight line.
+
+pub mod decrypt;
+pub mod edit;
+pub mod encrypt;
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+
+/// Runs `each` for every file; all are tried, and the first failure decides the exit code.
+fn for_each(
+    context: &Context,
+    files: &[PathBuf],
+    mut each: impl FnMut(&Path) -> Result<(), CliError>,
+) -> Result<Exit, CliError> {
+    let mut first = None;
+    for file in files {
+        if let Err(error) = each(file) {
+            if files.len() == 1 {
+                return Err(error);
+            }
+            context.ui.line(error.render(context.personality));
+            first.get_or_insert(error.exit());
+        }
+    }
+    Ok(first.unwrap_or(Exit::Success))
+}
+
+/// Checks the number of files: several need `--in-place`, and as SOPS only the first counts.
+fn checked_files(
+    context: &Context,
+    files: &[PathBuf],
+    in_place: bool,
+) -> Result<Vec<PathBuf>, CliError> {
+    if files.len() > 1 && !context.personality.takes_several_files() {
+        context
+            .ui
+            .warn("More than one positional argument provided. Only the first one will be used!");
+        return Ok(files[..1].to_vec());
+    }
+    if files.len() > 1 && !in_place {
+        let message = "several files can only be replaced, not written to one place";
+        return Err(CliError::new(Exit::Conflict, "several-files", message)
+            .help("add -i to replace each of them"));
+    }
+    Ok(files.to_vec())
+}
+
+fn both_outputs() -> CliError {
+    let message = "Error: cannot operate on both --output and --in-place";
+    CliError::new(Exit::Conflict, "conflict", message)
+}
+
+fn no_file() -> CliError {
+    CliError::new(Exit::NoFile, "no-file", "Error: no file specified")
+}

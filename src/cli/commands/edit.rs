@@ -1,0 +1,344 @@
+//! `edit`: decrypt into private memory, let the user edit, encrypt what changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cli::args::EditArgs;
+use crate::cli::commands::encrypt::wrapped;
+use crate::cli::commands::{checked_files, no_file};
+use crate::cli::context::{Context, decryption_order};
+use crate::cli::creation_rule;
+use crate::cli::editor::{EditSession, Edited, EditorCommand, EditorError};
+use crate::cli::env;
+use crate::cli::error::{self, CliError};
+use crate::cli::exit::Exit;
+use crate::cli::io::{self, Mode, Stamp};
+use crate::cli::os;
+use crate::crypt::data_key::DataKey;
+use crate::document::Document;
+use crate::file::{self, FileError, Plan, Previous};
+use crate::format::{FileFormat, Layout, SyntaxError, binary::Binary};
+use crate::keys::WrapError;
+use crate::metadata::{Metadata, SOPS_VERSION};
+use crate::number;
+use crate::secret::SecretBytes;
+use crate::tree::{NodeKind, Tree};
+
+/// Runs the command.
+pub fn run(
+    context: &Context,
+    config: Option<&Path>,
+    arguments: &EditArgs,
+) -> Result<Exit, CliError> {
+    let files = checked_files(context, &arguments.files, false)?;
+    let Some(path) = files.first() else { return Err(no_file()) };
+    let target = context.env.absolute(path);
+    let mut subject = if fs::metadata(&target).is_ok() {
+        existing(context, arguments, path)?
+    } else {
+        new(context, config, arguments, path)?
+    };
+    let command = EditorCommand::from_env(
+        context.env.raw(env::SOPS_EDITOR).as_deref(),
+        context.env.raw(env::EDITOR).as_deref(),
+        context.env.raw("PATH").as_deref(),
+    )?;
+    let mut session = EditSession::new(
+        command,
+        &subject.text,
+        path,
+        context.env.path("XDG_RUNTIME_DIR").as_deref(),
+        &context.env.temporary_directory(),
+    )?;
+    if session.on_disk() {
+        context
+            .ui
+            .warn("there is no memory-backed directory; the text is on a disk while you edit");
+    }
+    let document = match let_edit(context, &subject, &mut session, path) {
+        Ok(Some(document)) => document,
+        Ok(None) => return unchanged(context),
+        Err(failure) => {
+            let saved = session.take_unsaved();
+            drop(session);
+            let (report, text) = failure.report(context);
+            return Err(keep(context, &subject, path, text.or(saved), report));
+        }
+    };
+    // From here on Ctrl-C ends the program again, and the private file is gone.
+    drop(session);
+    let text = SecretBytes::from(document.text());
+    let sealed = match seal(context, &mut subject, arguments, document, path) {
+        Ok(sealed) => sealed,
+        Err(report) => return Err(keep(context, &subject, path, Some(text), report)),
+    };
+    match io::write_atomic_if_unchanged(&target, &sealed, Mode::Keep, &subject.stamp) {
+        Ok(written) => context.tell(&written),
+        Err(failure) => {
+            return Err(keep(context, &subject, path, Some(text), CliError::from(failure)));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// What is edited.
+struct Subject {
+    /// What the editor begins with.
+    text: SecretBytes,
+    format: &'static dyn FileFormat,
+    output: &'static dyn FileFormat,
+    layout: Layout,
+    metadata: Metadata,
+    data_key: DataKey,
+    previous: Option<Previous>,
+    /// What the file was when it was read.
+    stamp: Stamp,
+}
+
+fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subject, CliError> {
+    let order = decryption_order(arguments.opening.decryption_order.as_deref())?;
+    let (text, stamp) = context.read(path)?;
+    let file = context.parse_encrypted(text, path, path, arguments.types.input())?;
+    let (opened, data_key) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
+    let format = opened.format();
+    let (mut metadata, previous) =
+        opened.into_previous().map_err(|failure| error::encrypt(path, failure))?;
+    if newer(SOPS_VERSION, &metadata.version) {
+        SOPS_VERSION.clone_into(&mut metadata.version);
+    }
+    Ok(Subject {
+        text: SecretBytes::from(previous.text()),
+        format,
+        output: arguments.types.output().unwrap_or(format),
+        layout: Layout { indent: arguments.types.indent, ..Layout::default() },
+        metadata,
+        data_key,
+        previous: Some(previous),
+        stamp,
+    })
+}
+
+fn new(
+    context: &Context,
+    config: Option<&Path>,
+    arguments: &EditArgs,
+    path: &Path,
+) -> Result<Subject, CliError> {
+    let format = arguments.types.input().unwrap_or_else(|| context.format_by_name(path));
+    let asked = (&arguments.keys, &arguments.rule);
+    let new = creation_rule::for_file(context, config, path, format, asked)?;
+    let data_key = DataKey::generate().map_err(WrapError::from)?;
+    let layout =
+        Layout { indent: arguments.types.indent.or(new.layout.indent), ..Layout::default() };
+    let metadata = wrapped(context, new, &data_key)?;
+    Ok(Subject {
+        text: SecretBytes::from(format.template()),
+        format,
+        output: arguments.types.output().unwrap_or(format),
+        layout,
+        metadata,
+        data_key,
+        previous: None,
+        stamp: Stamp::absent(),
+    })
+}
+
+/// Why editing ended without a text that can be saved.
+enum Failure {
+    Editor(EditorError),
+    /// A text that does not parse.
+    Text(CliError, SecretBytes),
+}
+
+impl Failure {
+    fn report(self, context: &Context) -> (CliError, Option<SecretBytes>) {
+        match self {
+            Failure::Text(report, text) => (report, Some(text)),
+            Failure::Editor(EditorError::Interrupted { signal }) => {
+                let exit = if context.personality.exits_with_signal() {
+                    Exit::Signal(u8::try_from(signal).unwrap_or(0))
+                } else {
+                    Exit::Generic
+                };
+                (CliError::new(exit, "interrupted", "User canceled operation"), None)
+            }
+            Failure::Editor(error) => (error.into(), None),
+        }
+    }
+}
+
+/// Lets the user edit until the text parses; `None` if it is unchanged.
+fn let_edit(
+    context: &Context,
+    subject: &Subject,
+    session: &mut EditSession,
+    path: &Path,
+) -> Result<Option<Document>, Failure> {
+    loop {
+        let text = match session.run().map_err(Failure::Editor)? {
+            Edited::Unchanged => return Ok(None),
+            Edited::Changed(text) => text,
+        };
+        let report = match parse(context, subject, &text) {
+            Ok(document) => return Ok(Some(document)),
+            Err(problem) => problem.report(path),
+        };
+        if !os::stdin_is_terminal() {
+            return Err(Failure::Text(report, text));
+        }
+        context.ui.line(report.render(context.personality));
+        context.ui.line("Press enter to return to the editor, or Ctrl+C to exit.");
+        if !session.wait_for_enter().map_err(Failure::Editor)? {
+            return Err(Failure::Text(report, text));
+        }
+    }
+}
+
+/// What is wrong with an edited text.
+enum Problem {
+    Syntax(SyntaxError),
+    Metadata,
+    Empty,
+}
+
+impl Problem {
+    fn report(&self, path: &Path) -> CliError {
+        match self {
+            Problem::Syntax(failure) => error::syntax(path, failure),
+            Problem::Metadata => {
+                let message = "the text has an entry called `sops`, where the metadata goes";
+                CliError::new(Exit::AlreadyEncrypted, "sops-entry", message).in_file(path)
+            }
+            Problem::Empty => {
+                let message = "the text has no value; an empty file is not written";
+                CliError::new(Exit::Generic, "empty", message).in_file(path)
+            }
+        }
+    }
+}
+
+fn parse(context: &Context, subject: &Subject, text: &[u8]) -> Result<Document, Problem> {
+    let document =
+        Document::parse(subject.format, SecretBytes::from(text)).map_err(Problem::Syntax)?;
+    if file::has_metadata(&document) {
+        return Err(Problem::Metadata);
+    }
+    if context.personality.refuses_empty_edit() && !has_value(document.tree()) {
+        return Err(Problem::Empty);
+    }
+    Ok(document)
+}
+
+/// Returns whether there is anything that could be a secret.
+fn has_value(tree: &Tree) -> bool {
+    tree.nodes().iter().any(|node| match node.kind {
+        NodeKind::Text(text) => !tree.text(text).is_empty(),
+        NodeKind::Map | NodeKind::List | NodeKind::Null | NodeKind::Comment { .. } => false,
+        _ => true,
+    })
+}
+
+fn seal(
+    context: &Context,
+    subject: &mut Subject,
+    arguments: &EditArgs,
+    document: Document,
+    path: &Path,
+) -> Result<SecretBytes, CliError> {
+    let is_new = subject.previous.is_none();
+    let refuses = is_new && context.personality.refuses_empty_selection();
+    let plan = Plan {
+        metadata: Metadata { last_modified: context.env.now(), ..subject.metadata.clone() },
+        data_key: &subject.data_key,
+        output: subject.output,
+        layout: subject.layout.clone(),
+        previous: subject.previous.as_mut(),
+        allow_nothing_selected: arguments.allow_unencrypted || !refuses,
+    };
+    file::encrypt(document, plan).map_err(|failure| error::encrypt(path, failure))
+}
+
+fn unchanged(context: &Context) -> Result<Exit, CliError> {
+    let message = "File has not changed, exiting.";
+    if context.personality.accepts_unchanged_edit() {
+        context.ui.note(message);
+        return Ok(Exit::Success);
+    }
+    Err(CliError::new(Exit::Unchanged, "unchanged", message))
+}
+
+/// Keeps a text that could not be saved: encrypted as a binary file, for the same keys.
+fn keep(
+    context: &Context,
+    subject: &Subject,
+    path: &Path,
+    text: Option<SecretBytes>,
+    report: CliError,
+) -> CliError {
+    let Some(text) = text.filter(|text| **text != *subject.text && !text.is_empty()) else {
+        return report;
+    };
+    match try_keep(context, subject, path, text) {
+        Ok(kept) => report.help(format!(
+            "your text was kept, encrypted, as an unsaved file; to see it: encfile decrypt {}",
+            shell_words::quote(&kept.to_string_lossy())
+        )),
+        Err(failure) => report
+            .detail(format!("the text could not be kept: {}", failure.render(context.personality))),
+    }
+}
+
+fn try_keep(
+    context: &Context,
+    subject: &Subject,
+    path: &Path,
+    text: SecretBytes,
+) -> Result<PathBuf, CliError> {
+    let failed = |message: String| CliError::new(Exit::Output, "unsaved", message);
+    let Some(directory) = context.env.unsaved_directory() else {
+        return Err(failed("there is no home directory".to_owned()));
+    };
+    os::create_private_directories(&directory)
+        .map_err(|error| failed(format!("{}: {error}", directory.display())))?;
+    let now = context.env.now();
+    let metadata = subject.metadata.for_binary(now);
+    let document = Document::parse(&Binary, text).map_err(|error| failed(error.to_string()))?;
+    let plan = Plan {
+        metadata,
+        data_key: &subject.data_key,
+        output: &Binary,
+        layout: Layout::default(),
+        previous: None,
+        allow_nothing_selected: true,
+    };
+    let sealed = file::encrypt(document, plan).map_err(|e: FileError| failed(e.to_string()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let time = number::rfc3339_seconds(now).replace([':', '-'], "");
+    let kept = directory.join(format!("{name}.{time}.{}", std::process::id()));
+    io::write_atomic(&kept, &sealed, Mode::Private)?;
+    Ok(kept)
+}
+
+/// Returns whether version `a` is newer than `b`; what is no version is not.
+fn newer(a: &str, b: &str) -> bool {
+    let parts = |version: &str| -> Option<Vec<u64>> {
+        version.trim_start_matches('v').split('.').map(|part| part.parse().ok()).collect()
+    };
+    match (parts(a), parts(b)) {
+        (Some(a), Some(b)) => a > b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::newer;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(newer("3.13.2", "3.9.4"));
+        assert!(!newer("3.13.2", "3.13.2"));
+        assert!(!newer("3.13.2", "4.0.0"));
+        assert!(!newer("3.13.2", "junk"));
+    }
+}

@@ -1,0 +1,156 @@
+//! What every command gets: who it is, the environment, the voice, the credentials.
+
+use std::path::Path;
+
+use crate::cli::env::Env;
+use crate::cli::error::{self, CliError};
+use crate::cli::exit::Exit;
+use crate::cli::io::{self, Stamp, WriteNote, Written};
+use crate::cli::personality::Personality;
+use crate::cli::ui::Ui;
+use crate::crypt::data_key::DataKey;
+use crate::file::{DecryptedFile, EncryptedFile, FileError};
+use crate::format::{self, FileFormat};
+use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER};
+use crate::secret::SecretBytes;
+
+/// The surroundings of a command.
+#[derive(Debug)]
+pub struct Context {
+    /// Who the program is.
+    pub personality: Personality,
+    /// The environment.
+    pub env: Env,
+    /// The voice.
+    pub ui: Ui,
+    /// The user's credentials.
+    pub credentials: Credentials,
+}
+
+impl Context {
+    /// Reads the surroundings.
+    ///
+    /// # Errors
+    /// If there is no working directory.
+    pub fn new(personality: Personality) -> Result<Context, CliError> {
+        let env = Env::read().map_err(|error| {
+            let message = format!("there is no working directory: {error}");
+            CliError::new(Exit::Generic, "directory", message)
+        })?;
+        let credentials = env.credentials();
+        Ok(Context { personality, env, ui: Ui::new(personality), credentials })
+    }
+
+    /// Returns the format of a plain file by its name.
+    pub fn format_by_name(&self, name: &Path) -> &'static dyn FileFormat {
+        let name = name.to_string_lossy();
+        if self.personality.understands_names() {
+            format::by_file_name(&name)
+        } else {
+            format::by_ending(&name)
+        }
+    }
+
+    /// Returns the format of an encrypted file: as it is given, else by the content, where the
+    /// name only breaks ties, else by the name.
+    pub fn format_of_encrypted(
+        &self,
+        text: &[u8],
+        name: &Path,
+        given: Option<&'static dyn FileFormat>,
+    ) -> &'static dyn FileFormat {
+        given
+            .or_else(|| {
+                let understands = self.personality.understands_names();
+                understands.then(|| format::by_content(text, &name.to_string_lossy())).flatten()
+            })
+            .unwrap_or_else(|| self.format_by_name(name))
+    }
+
+    /// Reads a file, which must exist.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(&self, path: &Path) -> Result<(SecretBytes, Stamp), CliError> {
+        Ok(io::read_with_stamp(&self.env.absolute(path))?)
+    }
+
+    /// Reads the text of an encrypted file.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse_encrypted(
+        &self,
+        text: SecretBytes,
+        path: &Path,
+        name: &Path,
+        given: Option<&'static dyn FileFormat>,
+    ) -> Result<EncryptedFile, CliError> {
+        let format = self.format_of_encrypted(&text, name, given);
+        EncryptedFile::parse(format, text)
+            .map_err(|error| error::decrypt(path, error, &self.credentials))
+    }
+
+    /// Opens an encrypted file.
+    ///
+    /// # Errors
+    /// If its data key cannot be recovered, or it does not decrypt.
+    pub fn open(
+        &self,
+        file: EncryptedFile,
+        path: &Path,
+        ignore_mac: bool,
+        order: &[&str],
+    ) -> Result<(DecryptedFile, DataKey), CliError> {
+        let failed = |error: FileError| error::decrypt(path, error, &self.credentials);
+        let key = file.data_key(&self.credentials, order).map_err(failed)?;
+        let opened = if ignore_mac { file.decrypt_ignoring_mac(&key) } else { file.decrypt(&key) };
+        let opened = opened.map_err(failed)?;
+        for comment in opened.unreadable_comments() {
+            let place = comment.position.map(|p| format!(":{}:{}", p.line, p.column));
+            self.ui.warn(format_args!(
+                "{}{}: a comment looks encrypted and could not be decrypted; it is left as it is",
+                path.display(),
+                place.unwrap_or_default()
+            ));
+        }
+        Ok((opened, key))
+    }
+
+    /// Says what is not as before with a file that was written.
+    pub fn tell(&self, written: &Written) {
+        for note in &written.notes {
+            let path = written.path.display();
+            match note {
+                WriteNote::OtherNamesKeepOldContent { others } => self.ui.warn(format_args!(
+                    "{path} had {others} other name(s) (hard links), which still have the old \
+                     content"
+                )),
+                WriteNote::OwnerChanged => {
+                    self.ui.warn(format_args!("{path} has another owner or group now"));
+                }
+                WriteNote::NotSynced => self.ui.warn(format_args!(
+                    "{path} was written, but the system did not confirm that it is on the disk"
+                )),
+            }
+        }
+    }
+}
+
+/// Reads a decryption order.
+///
+/// # Errors
+/// If a kind stands in it twice.
+pub fn decryption_order(text: Option<&str>) -> Result<Vec<&str>, CliError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(DEFAULT_DECRYPTION_ORDER.to_vec());
+    };
+    let order: Vec<&str> = text.split(',').collect();
+    for (at, kind) in order.iter().enumerate() {
+        if order[..at].contains(kind) {
+            let message = format!("Duplicate decryption key type: {kind}");
+            return Err(CliError::new(Exit::DecryptionOrder, "decryption-order", message));
+        }
+    }
+    Ok(order)
+}

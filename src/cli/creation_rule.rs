@@ -1,0 +1,289 @@
+//! Which config, which rule: what a new file is encrypted with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cli::args::{KeyArgs, RuleArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::config::{
+    Config, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, Strictness, candidates, relative,
+};
+use crate::format::{FileFormat, Layout};
+use crate::keys::{self, FOREIGN_KINDS, KeyGroup, WrapError, WrappedKey};
+use crate::selector::{BadPattern, Selector};
+
+/// What a new file is encrypted with.
+#[derive(Debug)]
+pub struct NewFile {
+    /// Who can decrypt it; nothing is wrapped yet.
+    pub groups: Vec<KeyGroup>,
+    /// How many groups are needed; 0 for all.
+    pub threshold: usize,
+    /// Which leaves are encrypted; `None` for all of a binary file.
+    pub selector: Option<Selector>,
+    /// Whether only encrypted values are in the MAC.
+    pub mac_only_encrypted: bool,
+    /// The layout that the config asks for.
+    pub layout: Layout,
+}
+
+/// A config that was found.
+struct Found {
+    config: Config,
+    path: PathBuf,
+}
+
+impl Found {
+    /// Returns the rule for the file at the absolute path `file`.
+    fn rule(&self, file: &Path) -> Option<&CreationRule> {
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        self.config.rule_for(&relative(directory, file))
+    }
+}
+
+/// Returns what the file called `name` is to be encrypted with.
+///
+/// # Errors
+/// If the config is not usable, no rule matches, or there is no key.
+pub fn for_file(
+    context: &Context,
+    config: Option<&Path>,
+    name: &Path,
+    format: &'static dyn FileFormat,
+    (keys, rule): (&KeyArgs, &RuleArgs),
+) -> Result<NewFile, CliError> {
+    let file = context.env.absolute(name);
+    let found = find(context, config, &file)?;
+    let matching = match &found {
+        Some(found) if found.config.creation_rules.is_some() => {
+            Some(found.rule(&file).ok_or_else(|| no_rule(found, name))?)
+        }
+        _ => None,
+    };
+    let asked = asked_keys(context, keys)?;
+    let groups = match (asked, matching) {
+        (Some(group), _) => vec![group],
+        (None, Some(rule)) => rule.groups.iter().map(group).collect::<Result<_, _>>()?,
+        (None, None) => return Err(no_keys(context, name)),
+    };
+    let binary = format.container().is_some();
+    let selector = selector(context, rule, matching, binary)?;
+    let mac_only = rule.mac_only_encrypted || matching.is_some_and(|rule| rule.mac_only_encrypted);
+    let threshold = keys
+        .shamir_secret_sharing_threshold
+        .filter(|&threshold| threshold > 0)
+        .or_else(|| matching?.shamir_threshold.map(|threshold| threshold as usize))
+        .unwrap_or(0);
+    // SOPS stores the number of groups where several have no threshold of their own.
+    let threshold = if threshold == 0 && groups.len() > 1 { groups.len() } else { threshold };
+    let stores = found.as_ref().map(|found| found.config.stores).unwrap_or_default();
+    let indent = match format.name() {
+        "json" => stores.json,
+        "binary" => stores.json_binary,
+        "yaml" => stores.yaml,
+        _ => None,
+    };
+    Ok(NewFile {
+        groups,
+        threshold,
+        selector,
+        mac_only_encrypted: mac_only && !binary,
+        layout: Layout { indent, ..Layout::default() },
+    })
+}
+
+/// Returns the default file of the config that is found from the working directory, if one is
+/// set.
+///
+/// # Errors
+/// If the config is not usable: it decides which file is meant.
+pub fn default_file(context: &Context, config: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
+    let found = match config {
+        Some(path) => Some(load(context, path)?),
+        None => {
+            first(context, context.env.directory()).map(|path| load(context, &path)).transpose()?
+        }
+    };
+    let Some(Found { config, path }) = found else { return Ok(None) };
+    Ok(config.encfile.default_file.map(|file| match path.parent() {
+        Some(directory) => directory.join(file),
+        None => PathBuf::from(file),
+    }))
+}
+
+/// Finds the config for the file at the absolute path `file`.
+fn find(context: &Context, config: Option<&Path>, file: &Path) -> Result<Option<Found>, CliError> {
+    if let Some(path) = config {
+        return load(context, path).map(Some);
+    }
+    let working = first(context, context.env.directory());
+    if !context.personality.searches_config_from_file() {
+        return working.map(|path| load(context, &path)).transpose();
+    }
+    let own = file.parent().and_then(|directory| first(context, directory));
+    let Some(own) = own else {
+        if let Some(other) = working {
+            let message = format!(
+                "the config `{}` is not above the file, and would be used by sops",
+                other.display()
+            );
+            return Err(CliError::new(Exit::Generic, "config", message)
+                .in_file(file)
+                .help(format!("if it is the right one: --config {}", other.display())));
+        }
+        return Ok(None);
+    };
+    let found = load(context, &own)?;
+    if let Some(other) = working.filter(|other| *other != own) {
+        // SOPS starts at the working directory: whoever uses both must get the same file.
+        let disagrees = load(context, &other).is_ok_and(|other| {
+            let (ours, theirs) = (found.rule(file), other.rule(file));
+            theirs.is_some() && ours.map(effect) != theirs.map(effect)
+        });
+        if disagrees {
+            let message = format!(
+                "two configs differ for this file: `{}`, the nearest above it, and `{}`, which \
+                 sops finds from the working directory",
+                own.display(),
+                other.display()
+            );
+            return Err(CliError::new(Exit::Generic, "config", message)
+                .in_file(file)
+                .help(format!("say which one is meant: --config {}", own.display())));
+        }
+    }
+    Ok(Some(found))
+}
+
+/// What a rule decides: for whom, and what.
+fn effect(rule: &CreationRule) -> (Vec<Vec<(&str, &str)>>, Option<&Selector>, bool, Option<u32>) {
+    let groups = rule
+        .groups
+        .iter()
+        .map(|group| group.keys.iter().map(|key| (&*key.kind, key.text.as_str())).collect())
+        .collect();
+    (groups, rule.selector.as_ref(), rule.mac_only_encrypted, rule.shamir_threshold)
+}
+
+/// Returns the nearest config from `directory` upwards.
+fn first(context: &Context, directory: &Path) -> Option<PathBuf> {
+    let mut ignored = None;
+    for path in candidates(directory) {
+        if fs::symlink_metadata(&path).is_ok() {
+            return Some(path);
+        }
+        let other = path.with_file_name(IGNORED_FILE_NAME);
+        if ignored.is_none() && other.exists() {
+            ignored = Some(other);
+        }
+    }
+    if let Some(ignored) = ignored {
+        context.ui.warn(format_args!(
+            "ignoring \"{}\"; the config file must be called \".sops.yaml\"",
+            ignored.display()
+        ));
+    }
+    None
+}
+
+fn load(context: &Context, path: &Path) -> Result<Found, CliError> {
+    let path = context.env.absolute(path);
+    let text = fs::read(&path).map_err(|error| {
+        let message = format!("could not read config file: {}: {error}", path.display());
+        CliError::new(Exit::Generic, "config", message)
+    })?;
+    let strictness = if context.personality.refuses_unknown_fields() {
+        Strictness::Strict
+    } else {
+        Strictness::Lenient
+    };
+    let (config, warnings) = Config::parse(&text, &path.display().to_string(), strictness)?;
+    for warning in warnings {
+        context.ui.warn(warning);
+    }
+    Ok(Found { config, path })
+}
+
+/// Returns the keys of flags and environment; they replace those of the config.
+fn asked_keys(context: &Context, keys: &KeyArgs) -> Result<Option<KeyGroup>, CliError> {
+    let failed = |error: keys::KeyError| CliError::new(Exit::Generic, "key", error.to_string());
+    let variables =
+        FOREIGN_KINDS.iter().filter_map(|kind| Some((kind.name, context.env.text(kind.env)?)));
+    let foreign = keys.foreign().map(|(kind, text)| (kind, text.to_owned())).chain(variables);
+    for (kind, text) in foreign.filter(|(_, text)| !text.is_empty()) {
+        keys::parse(kind, &text).map_err(failed)?;
+    }
+    let Some(recipients) = keys.age.as_deref().filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let keys = recipients
+        .split(',')
+        .map(|recipient| keys::parse("age", recipient).map(WrappedKey::new))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    Ok(Some(KeyGroup { keys }))
+}
+
+fn group(spec: &KeyGroupSpec) -> Result<KeyGroup, CliError> {
+    let keys = spec
+        .keys
+        .iter()
+        .map(|key| keys::parse(&key.kind, &key.text).map(WrappedKey::new))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| CliError::new(Exit::Generic, "key", error.to_string()))?;
+    if keys.is_empty() {
+        return Err(WrapError::EmptyGroup.into());
+    }
+    Ok(KeyGroup { keys })
+}
+
+/// Returns the rule: that of the flags, which replace the same field of the config.
+fn selector(
+    context: &Context,
+    flags: &RuleArgs,
+    rule: Option<&CreationRule>,
+    binary: bool,
+) -> Result<Option<Selector>, CliError> {
+    let mut fields: Vec<(&str, &str)> = flags.fields().collect();
+    if let Some(selector) = rule.and_then(|rule| rule.selector.as_ref()) {
+        let (field, value) = selector.field();
+        if fields.iter().all(|&(flag, _)| flag != field) {
+            fields.push((field, value));
+        }
+    }
+    let selector = Selector::from_fields(fields, BadPattern::Refuse)?;
+    if !binary {
+        return Ok(Some(selector.unwrap_or_default()));
+    }
+    if let Some(selector) = selector {
+        context.ui.warn(format_args!(
+            "`{}` makes no sense for a binary file, which is encrypted as a whole, and is ignored",
+            selector.field().0
+        ));
+    }
+    Ok(None)
+}
+
+fn no_rule(found: &Found, name: &Path) -> CliError {
+    let message = "error loading config: no matching creation rules found";
+    CliError::new(Exit::Generic, "no-rule", message)
+        .in_file(name)
+        .help(format!("add a rule whose `path_regex` matches to {}", found.path.display()))
+}
+
+fn no_keys(context: &Context, name: &Path) -> CliError {
+    let message = "config file not found, or has no creation rules, and no keys provided \
+                   through command line options";
+    let recipients = context.credentials.age.recipients();
+    let (recipient, whose) = match recipients.first() {
+        Some(own) => (own.as_str(), "your recipient"),
+        None => ("age1...", "make one with: age-keygen"),
+    };
+    CliError::new(Exit::Generic, "no-keys", message).in_file(name).help(format!(
+        "put a file called `.sops.yaml` at the top of the project:\n\
+         creation_rules:\n  - age: {recipient}  # {whose}\n\
+         or name recipients with --age or SOPS_AGE_RECIPIENTS"
+    ))
+}

@@ -1,0 +1,365 @@
+//! Errors as people see them: what, where, why, and what to do. This is the only place that knows
+//! the layout, and the only one that turns errors into exit codes.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::cli::editor::EditorError;
+use crate::cli::exit::Exit;
+use crate::cli::io::IoError;
+use crate::cli::personality::Personality;
+use crate::config::ConfigError;
+use crate::file::FileError;
+use crate::format::{EmitError, SyntaxError};
+use crate::keys::age::{SourceOutcome, SourceReport};
+use crate::keys::{Credentials, UnwrapError, UnwrapReport, WrapError};
+use crate::selector::SelectorError;
+use crate::span::Position;
+use crate::tree::path::TreePathError;
+
+/// An error that ends a command.
+#[derive(Debug)]
+pub struct CliError {
+    exit: Exit,
+    code: &'static str,
+    message: String,
+    place: Option<(PathBuf, Option<Position>)>,
+    details: Vec<String>,
+    help: Vec<String>,
+}
+
+impl CliError {
+    /// Returns an error with a stable code word and a message.
+    pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> CliError {
+        CliError {
+            exit,
+            code,
+            message: message.into(),
+            place: None,
+            details: Vec::new(),
+            help: Vec::new(),
+        }
+    }
+
+    /// Adds the file that it is about.
+    pub fn in_file(self, path: &Path) -> CliError {
+        self.at(path, None)
+    }
+
+    /// Adds the place that it is about.
+    pub fn at(mut self, path: &Path, position: Option<Position>) -> CliError {
+        self.place = Some((path.to_owned(), position));
+        self
+    }
+
+    /// Adds a line under the message.
+    pub fn detail(mut self, line: impl Into<String>) -> CliError {
+        self.details.push(line.into());
+        self
+    }
+
+    /// Adds what can be done.
+    pub fn help(mut self, text: impl Into<String>) -> CliError {
+        self.help.push(text.into());
+        self
+    }
+
+    /// Returns how the program ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Returns the text for standard error, without the last line break.
+    pub fn render(&self, personality: Personality) -> String {
+        // Writing to a `String` cannot fail.
+        let mut text = String::new();
+        match personality {
+            Personality::Encfile => {
+                let _ = write!(text, "error[{}]: {}", self.code, self.message);
+            }
+            Personality::Sops => text.push_str(&self.message),
+        }
+        if let Some((path, position)) = &self.place {
+            let _ = write!(text, "\n  --> {}", path.display());
+            if let Some(Position { line, column }) = position {
+                let _ = write!(text, ":{line}:{column}");
+            }
+        }
+        for line in &self.details {
+            let _ = write!(text, "\n{line}");
+        }
+        for help in &self.help {
+            let _ = write!(text, "\nhelp: {}", help.replace('\n', "\n      "));
+        }
+        text
+    }
+}
+
+/// Returns a message with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl From<IoError> for CliError {
+    fn from(error: IoError) -> CliError {
+        let (exit, code) = match &error {
+            IoError::NotFound { .. } => (Exit::NoFile, "no-file"),
+            IoError::IsDirectory { .. } => (Exit::Input, "directory"),
+            IoError::PermissionDenied { .. } => (Exit::Input, "permission"),
+            IoError::TooLarge { .. } => (Exit::Input, "too-large"),
+            IoError::Read { .. } | IoError::Stdin { .. } => (Exit::Input, "read"),
+            IoError::ChangedMeanwhile { .. } => (Exit::Generic, "changed-meanwhile"),
+            IoError::Locked { .. } => (Exit::Generic, "locked"),
+            IoError::Interrupted { signal, .. } => {
+                (Exit::Signal(u8::try_from(*signal).unwrap_or(0)), "interrupted")
+            }
+            _ => (Exit::Output, "write"),
+        };
+        let message = match &error {
+            IoError::NotFound { path } => {
+                format!("cannot operate on non-existent file \"{}\"", path.display())
+            }
+            error => chain(error),
+        };
+        let report = CliError::new(exit, code, message);
+        match error {
+            IoError::ReadOnly { .. } => report.help("make it writable first: chmod u+w FILE"),
+            IoError::ChangedMeanwhile { .. } => report.help("look at the file and try again"),
+            _ => report,
+        }
+    }
+}
+
+impl From<EditorError> for CliError {
+    fn from(error: EditorError) -> CliError {
+        let message = format!("could not run editor: {}", chain(&error));
+        match error {
+            EditorError::NoEditor => CliError::new(Exit::Editor, "no-editor", message)
+                .help("set `SOPS_EDITOR` or `EDITOR` to your editor"),
+            EditorError::Deleted | EditorError::Read(_) => {
+                CliError::new(Exit::Input, "editor", chain(&error))
+            }
+            EditorError::NoPrivateDir(_) | EditorError::Prepare { .. } => {
+                CliError::new(Exit::Output, "private-file", chain(&error))
+            }
+            _ => CliError::new(Exit::Editor, "editor", message),
+        }
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> CliError {
+        CliError::new(Exit::Generic, "config", format!("error loading config: {error}"))
+    }
+}
+
+impl From<SelectorError> for CliError {
+    fn from(error: SelectorError) -> CliError {
+        let exit = match error {
+            SelectorError::Several { .. } => Exit::Conflict,
+            _ => Exit::Generic,
+        };
+        CliError::new(exit, "rule", error.to_string())
+    }
+}
+
+impl From<TreePathError> for CliError {
+    fn from(error: TreePathError) -> CliError {
+        match error {
+            TreePathError::Malformed { .. } => CliError::new(
+                Exit::TreePath,
+                "tree-path",
+                format!("error parsing --extract path: {error}"),
+            ),
+            error => {
+                CliError::new(Exit::Generic, "tree-path", format!("error truncating tree: {error}"))
+            }
+        }
+    }
+}
+
+impl From<WrapError> for CliError {
+    fn from(error: WrapError) -> CliError {
+        CliError::new(Exit::Generic, "wrap", format!("Could not generate data key: {error}"))
+    }
+}
+
+/// Returns the error of a text that does not parse.
+pub fn syntax(path: &Path, error: &SyntaxError) -> CliError {
+    CliError::new(Exit::Input, "syntax", format!("Error unmarshalling file: {error}"))
+        .at(path, error.position)
+}
+
+/// Returns the error of a tree that cannot be written.
+pub fn emit(path: &Path, error: &EmitError) -> CliError {
+    CliError::new(Exit::Dump, "format", format!("Error dumping file: {error}")).in_file(path)
+}
+
+/// Returns the error of a file that could not be decrypted.
+pub fn decrypt(path: &Path, error: FileError, with: &Credentials) -> CliError {
+    let message = chain(&error);
+    match error {
+        FileError::Syntax(error) => {
+            let report = CliError::new(
+                Exit::Generic,
+                "syntax",
+                format!("Error unmarshalling encrypted file: {error}"),
+            );
+            report.at(path, error.position)
+        }
+        FileError::NotEncrypted => CliError::new(Exit::Generic, "not-encrypted", message)
+            .in_file(path)
+            .help("the file is not encrypted; to encrypt it: encfile encrypt -i FILE"),
+        FileError::Unwrap(error) => unwrap(path, &error, with),
+        FileError::Value { path: leaf, position, .. } => CliError::new(
+            Exit::DecryptTree,
+            "value",
+            format!("Error decrypting tree: could not decrypt the value at `{leaf}`: {message}"),
+        )
+        .at(path, position),
+        FileError::ClearValue { path: leaf, position, .. } => CliError::new(
+            Exit::DecryptTree,
+            "clear-value",
+            format!("Error decrypting tree: at `{leaf}`: {message}"),
+        )
+        .at(path, position),
+        FileError::MacMissing | FileError::MacUnreadable(_) | FileError::MacMismatch => {
+            CliError::new(Exit::Mac, "mac", message).in_file(path).help(
+                "somebody changed the file without its data key, or a merge mixed two versions: \
+                 compare it with the last good one\n\
+                 to see it all the same: --ignore-mac",
+            )
+        }
+        FileError::Emit(error) => emit(path, &error),
+        _ => CliError::new(Exit::Generic, "metadata", message).in_file(path),
+    }
+}
+
+/// Returns the error of a file that could not be encrypted.
+pub fn encrypt(path: &Path, error: FileError) -> CliError {
+    let message = chain(&error);
+    match error {
+        FileError::Syntax(error) => syntax(path, &error),
+        FileError::KeyType { position, .. } => {
+            let message = format!("Error encrypting tree: {message}");
+            CliError::new(Exit::EncryptTree, "key-type", message)
+                .at(path, position)
+                .help("put the key in quotes")
+        }
+        FileError::Unsigned { position, .. } => {
+            let message = format!("Error encrypting tree: {message}");
+            CliError::new(Exit::EncryptTree, "integer", message)
+                .at(path, position)
+                .help("put the number in quotes to encrypt it as text")
+        }
+        FileError::Value { position, .. } => {
+            let message = format!("Error encrypting tree: {message}");
+            CliError::new(Exit::EncryptTree, "value", message).at(path, position)
+        }
+        FileError::MisledRule => {
+            CliError::new(Exit::EncryptTree, "comment-rule", message).in_file(path)
+        }
+        FileError::AlreadyEncrypted => {
+            CliError::new(Exit::AlreadyEncrypted, "already-encrypted", ALREADY_ENCRYPTED)
+                .in_file(path)
+        }
+        FileError::NoDocument => {
+            CliError::new(Exit::EmptyDocument, "no-document", message).in_file(path)
+        }
+        FileError::NothingSelected { .. } => {
+            CliError::new(Exit::Generic, "nothing-encrypted", message)
+                .in_file(path)
+                .help("correct the rule, or leave the file in clear with --allow-unencrypted")
+        }
+        FileError::Emit(error) => {
+            let message = format!("Could not marshal tree: {error}");
+            CliError::new(Exit::Dump, "format", message).in_file(path)
+        }
+        FileError::Unstable { .. } => CliError::new(Exit::Dump, "unstable", message)
+            .in_file(path)
+            .help("nothing was written; please report this with the keys of the file"),
+        _ => CliError::new(Exit::Generic, "encrypt", message).in_file(path),
+    }
+}
+
+/// SOPS' words for a file that has metadata already.
+const ALREADY_ENCRYPTED: &str = "\
+The file you have provided contains a top-level entry called 'sops', or for
+flat file formats top-level entries starting with 'sops_'. This is generally due
+to the file already being encrypted. SOPS uses a top-level entry called 'sops'
+to store the metadata required to decrypt the file. For this reason, SOPS can
+not encrypt files that already contain such an entry.
+
+If this is an unencrypted file, rename the 'sops' entry.
+
+If this is an encrypted file and you want to edit it, use the editor mode, for
+example: `sops edit my_file.yaml`";
+
+/// Returns the report of a data key that could not be recovered.
+fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
+    let UnwrapError::NotRecovered(report) = error else {
+        return CliError::new(Exit::DataKey, "data-key", chain(error)).in_file(path);
+    };
+    let message = "Failed to get the data key required to decrypt the SOPS file.";
+    let mut failure = CliError::new(Exit::DataKey, "data-key", message).in_file(path);
+    failure = keys_tried(failure, report);
+    failure = failure.detail("").detail(
+        "Recovery failed because no master key was able to decrypt \
+         the file. Identities were looked for in:",
+    );
+    let sources = with.age.reports();
+    if sources.is_empty() {
+        failure = failure.detail("  nowhere: no source of age identities is set");
+    }
+    for source in &sources {
+        failure = failure.detail(format!("  {}", source_line(source)));
+    }
+    failure.help(
+        "set SOPS_AGE_KEY_FILE to the file with your age identity, \
+         or ask one of the recipients above to add yours",
+    )
+}
+
+fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
+    for (number, group) in report.groups.iter().enumerate() {
+        let state = if group.recovered { "SUCCESS" } else { "FAILED" };
+        failure = failure.detail("").detail(format!("Group {number}: {state}"));
+        for attempt in &group.attempts {
+            failure = failure.detail(format!("  {}: FAILED", attempt.identity));
+            failure = failure.detail(match &attempt.error {
+                Some(error) => format!("    - | {error}"),
+                None => "    - | no identity for it was found".to_owned(),
+            });
+        }
+    }
+    if report.needed > 1 {
+        let parts = report.groups.iter().filter(|group| group.recovered).count();
+        failure = failure.detail(format!(
+            "{} groups are needed, and {parts} could be recovered.",
+            report.needed
+        ));
+    }
+    failure
+}
+
+fn source_line(source: &SourceReport) -> String {
+    let name = &source.name;
+    match &source.outcome {
+        SourceOutcome::Missing => format!("{name}: no such file"),
+        SourceOutcome::Failed(reason) => format!("{name}: {reason}"),
+        SourceOutcome::Loaded { identities, unusable } => {
+            let mut line = format!("{name}: {identities} usable identities");
+            for (number, reason) in unusable {
+                let _ = write!(line, "; line {number}: {reason}");
+            }
+            line
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Exit codes: SOPS', which scripts look at.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All went well.
+    Success,
+    /// An error without a code of its own: usage, configuration, metadata, keys.
+    Generic,
+    /// An input that cannot be read or does not parse.
+    Input,
+    /// An output that cannot be written.
+    Output,
+    /// A tree that the output format cannot hold.
+    Dump,
+    /// Options that exclude each other.
+    Conflict,
+    /// A tree that cannot be encrypted.
+    EncryptTree,
+    /// A value that does not decrypt.
+    DecryptTree,
+    /// A missing or wrong MAC.
+    Mac,
+    /// A tree path that is not one.
+    TreePath,
+    /// A file without any document.
+    EmptyDocument,
+    /// No file, or none that exists.
+    NoFile,
+    /// A decryption order that names a kind twice.
+    DecryptionOrder,
+    /// The data key could not be recovered.
+    DataKey,
+    /// An edit that changed nothing.
+    Unchanged,
+    /// The editor failed.
+    Editor,
+    /// The file is encrypted already.
+    AlreadyEncrypted,
+    /// Ended by a signal with this number.
+    Signal(u8),
+}
+
+impl Exit {
+    /// Returns the number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Success => 0,
+            Exit::Generic => 1,
+            Exit::Input => 2,
+            Exit::Output => 3,
+            Exit::Dump => 4,
+            Exit::Conflict => 8,
+            Exit::EncryptTree => 23,
+            Exit::DecryptTree => 25,
+            Exit::Mac => 51,
+            Exit::TreePath => 91,
+            Exit::EmptyDocument => 92,
+            Exit::NoFile => 100,
+            Exit::DecryptionOrder => 112,
+            Exit::DataKey => 128,
+            Exit::Unchanged => 200,
+            Exit::Editor => 201,
+            Exit::AlreadyEncrypted => 203,
+            Exit::Signal(signal) => 128u8.saturating_add(signal),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}

@@ -1,0 +1,100 @@
+//! Who the program is: encfile, or a stand-in for SOPS.
+//!
+//! A copy of the program, or a link to it, that is called `sops` behaves as SOPS 3.13 does: exit
+//! codes, streams, defaults. Every difference is decided here and stands in the README's table.
+
+/// How the program behaves where encfile and SOPS differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Personality {
+    /// As encfile.
+    Encfile,
+    /// As SOPS.
+    Sops,
+}
+
+impl Personality {
+    /// Returns the personality of a program called `name`.
+    pub fn of(name: Option<&str>) -> Personality {
+        match name {
+            Some("sops") => Personality::Sops,
+            _ => Personality::Encfile,
+        }
+    }
+
+    /// Returns the name of the program in messages.
+    pub fn program(self) -> &'static str {
+        match self {
+            Personality::Encfile => "encfile",
+            Personality::Sops => "sops",
+        }
+    }
+
+    fn is_encfile(self) -> bool {
+        self == Personality::Encfile
+    }
+
+    /// Whether compound and leading-dot names tell the format (`secrets.env.enc`,
+    /// `.env.production`), and the content that of an encrypted file. SOPS looks at the ending
+    /// alone.
+    pub fn understands_names(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether the config is searched from the file upwards; SOPS searches from the working
+    /// directory.
+    pub fn searches_config_from_file(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether an unknown field in a creation rule is an error; SOPS ignores it, and here it is a
+    /// warning then.
+    pub fn refuses_unknown_fields(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether encrypting a file that is encrypted and in order succeeds; SOPS exits with 203.
+    pub fn accepts_encrypted_input(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether an existing encrypted `--output` keeps its data key and unchanged ciphertexts; SOPS
+    /// writes it anew.
+    pub fn reuses_output(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether a rule that covers none of a file's values is refused; as SOPS it is a warning.
+    pub fn refuses_empty_selection(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether an edit that changes nothing succeeds; SOPS exits with 200.
+    pub fn accepts_unchanged_edit(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether `decrypt` without a file looks for one; SOPS reads standard input.
+    pub fn finds_default_file(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether tree paths have the short form `a[0].b`; SOPS knows `["a"][0]["b"]` only.
+    pub fn reads_short_tree_paths(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether commands take several files; SOPS uses the first one and warns.
+    pub fn takes_several_files(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether a result without any value is refused by `edit`.
+    pub fn refuses_empty_edit(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether a signal during an edit exits with 128 and its number; SOPS exits with 1.
+    pub fn exits_with_signal(self) -> bool {
+        self.is_encfile()
+    }
+}

@@ -1,0 +1,317 @@
+//! Decryption: every selected leaf gets its value, and the MAC is checked.
+
+use crate::crypt::canonical::{self, ValueType};
+use crate::crypt::data_key::DataKey;
+use crate::crypt::gcm::Cipher;
+use crate::crypt::mac::Mac;
+use crate::crypt::value::{self, Sealed, ValueError};
+use crate::file::leaves::{Leaves, has_content};
+use crate::file::{
+    DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, STRAY_PATH,
+    UnreadableComment, position,
+};
+use crate::metadata::Metadata;
+use crate::secret::SecretBytes;
+use crate::span::{Position, Span};
+use crate::tree::{NodeId, NodeKind, TextRef, Tree, Value};
+
+/// How many places are tried in all for comments that do not open where they stand.
+const COMMENT_ATTEMPTS: usize = 100_000;
+
+/// Decrypts a file.
+pub(super) fn decrypt(
+    file: EncryptedFile,
+    data_key: &DataKey,
+    check_mac: bool,
+) -> Result<DecryptedFile, FileError> {
+    let EncryptedFile { mut tree, format, metadata, detached } = file;
+    let cipher = data_key.cipher();
+    let everything = format.container().is_some();
+    let opener = open_leaves(&mut tree, &metadata, &cipher, everything)?;
+    let Opener { opened, raw, mac, lost, .. } = opener;
+    if check_mac {
+        let stored = stored_mac(&metadata, &cipher)?;
+        if *mac.finish() != *stored
+            && !older_macs(&tree, &metadata, &raw).any(|mac| *mac == *stored)
+        {
+            return Err(FileError::MacMismatch);
+        }
+    }
+    let mut file = DecryptedFile {
+        tree,
+        format,
+        metadata,
+        detached,
+        opened,
+        strays: Vec::new(),
+        warnings: Vec::new(),
+    };
+    open_strays(&mut file, &cipher);
+    recover_comments(&mut file, &cipher, &lost);
+    Ok(file)
+}
+
+/// Opens the comments that SOPS does not see.
+fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
+    for stray in file.tree.strays().to_vec() {
+        let text = file.tree.text(stray.text);
+        if !value::looks_sealed(text) {
+            continue;
+        }
+        let mut plain = SecretBytes::new();
+        let opened = Sealed::parse(text).and_then(|s| s.open(cipher, STRAY_PATH, &mut plain));
+        match opened {
+            Ok(_) => {
+                let plain = file.tree.intern(&plain);
+                file.strays.push(OpenedStray { sealed: stray.text, plain });
+            }
+            Err(_) => {
+                let position = Position::of(file.tree.source(), stray.span.start as usize);
+                file.warnings.push(UnreadableComment { position: Some(position) });
+            }
+        }
+    }
+}
+
+struct Opener {
+    opened: Vec<OpenedLeaf>,
+    /// For each opened value whose text was not canonical: the leaf and its text.
+    raw: Vec<(NodeId, TextRef)>,
+    mac: Mac,
+    /// Comments that did not open, and the number of containers entered before each.
+    lost: Vec<NodeId>,
+    scratch: SecretBytes,
+}
+
+fn open_leaves(
+    tree: &mut Tree,
+    metadata: &Metadata,
+    cipher: &Cipher,
+    everything: bool,
+) -> Result<Opener, FileError> {
+    let selector = metadata.selector();
+    let mut leaves = if everything { Leaves::selecting_all() } else { Leaves::new(&selector) };
+    let mut opener = Opener {
+        opened: Vec::new(),
+        raw: Vec::new(),
+        mac: Mac::new(metadata.mac_only_encrypted),
+        lost: Vec::new(),
+        scratch: SecretBytes::new(),
+    };
+    tree.reserve(tree.source().len() / 2);
+    while let Some(id) = leaves.next(tree) {
+        if leaves.is_comment(tree, id) {
+            let text = match tree.node(id).kind {
+                NodeKind::Comment { text, .. } | NodeKind::Text(text) => text,
+                _ => continue,
+            };
+            if leaves.selects_comment(tree.text(text)) && value::looks_sealed(tree.text(text)) {
+                match opener.open(tree, cipher, leaves.path(), text) {
+                    Ok((plain, _, reusable)) => {
+                        let inline =
+                            matches!(tree.node(id).kind, NodeKind::Comment { inline: true, .. });
+                        tree.set(id, NodeKind::Comment { text: plain, inline });
+                        opener.opened.push(OpenedLeaf { id, sealed: text, reusable });
+                    }
+                    Err(_) => opener.lost.push(id),
+                }
+            }
+            continue;
+        }
+        let selected = leaves.selects_value(tree, id);
+        if selected && has_content(tree, id) {
+            let NodeKind::Text(sealed) = tree.node(id).kind else {
+                return Err(FileError::ClearValue {
+                    path: tree.path(id),
+                    position: position(tree, id),
+                    found: type_name(tree, id),
+                });
+            };
+            let (plain, kind, reusable) =
+                opener.open(tree, cipher, leaves.path(), sealed).map_err(|error| {
+                    FileError::Value { path: tree.path(id), position: position(tree, id), error }
+                })?;
+            let text = tree.text(plain);
+            let new = match canonical::read(kind, text) {
+                Some(Value::Integer(number)) => NodeKind::Integer(number),
+                Some(Value::Float(number)) => NodeKind::Float(number),
+                Some(Value::Boolean(flag)) => NodeKind::Boolean(flag),
+                Some(Value::Time(time)) => NodeKind::Time(time),
+                Some(Value::Text(_)) | None => NodeKind::Text(plain),
+            };
+            if !reusable {
+                opener.raw.push((id, plain));
+            }
+            tree.set(id, new);
+            opener.opened.push(OpenedLeaf { id, sealed, reusable });
+        }
+        if selected || !metadata.mac_only_encrypted {
+            opener.add_to_mac(tree, id);
+        }
+    }
+    Ok(opener)
+}
+
+impl Opener {
+    /// Opens a sealed text and puts what it holds into the tree's pool.
+    fn open(
+        &mut self,
+        tree: &mut Tree,
+        cipher: &Cipher,
+        path: &[u8],
+        sealed: TextRef,
+    ) -> Result<(TextRef, ValueType, bool), ValueError> {
+        self.scratch.resize(0);
+        let opened = Sealed::parse(tree.text(sealed))?.open(cipher, path, &mut self.scratch)?;
+        Ok((tree.intern(&self.scratch[opened.text.range()]), opened.kind, opened.reusable))
+    }
+
+    fn add_to_mac(&mut self, tree: &Tree, id: NodeId) {
+        match tree.value(id) {
+            Some(Value::Text(text)) => self.mac.update(text),
+            Some(value) => {
+                self.scratch.resize(0);
+                canonical::write(&value, &mut self.scratch);
+                self.mac.update(&self.scratch);
+            }
+            None => {}
+        }
+    }
+}
+
+fn type_name(tree: &Tree, id: NodeId) -> &'static str {
+    match tree.node(id).kind {
+        NodeKind::Integer(_) | NodeKind::Unsigned(_) => "int",
+        NodeKind::Float(_) => "float",
+        NodeKind::Boolean(_) => "bool",
+        NodeKind::Time(_) => "time",
+        _ => "text",
+    }
+}
+
+/// Opens the MAC that the file has.
+fn stored_mac(metadata: &Metadata, cipher: &Cipher) -> Result<SecretBytes, FileError> {
+    let mac = metadata.mac.as_deref().ok_or(FileError::MacMissing)?;
+    let mut text = SecretBytes::new();
+    Sealed::parse(mac.as_bytes())
+        .and_then(|sealed| sealed.open(cipher, metadata.mac_path().as_bytes(), &mut text))
+        .map_err(FileError::MacUnreadable)?;
+    Ok(text)
+}
+
+/// Returns the MACs that older releases would have written for the same file: over the decrypted
+/// texts as they were (the Python version wrote `1e-07`), and over unencrypted dates and times as
+/// they are spelled (before 3.7 those were strings).
+fn older_macs<'a>(
+    tree: &'a Tree,
+    metadata: &'a Metadata,
+    raw: &'a [(NodeId, TextRef)],
+) -> impl Iterator<Item = SecretBytes> + 'a {
+    [(true, false), (false, true), (true, true)].into_iter().map(move |(raw_texts, spelled)| {
+        let selector = metadata.selector();
+        let mut leaves = Leaves::new(&selector);
+        let mut mac = Mac::new(metadata.mac_only_encrypted);
+        let mut raw = raw.iter().peekable();
+        let mut text = SecretBytes::new();
+        while let Some(id) = leaves.next(tree) {
+            if let Some(comment) = tree.comment(id) {
+                leaves.selects_comment(comment);
+                continue;
+            }
+            let selected = leaves.selects_value(tree, id);
+            let own = raw.next_if(|(leaf, _)| *leaf == id).map(|&(_, text)| text);
+            if !selected && metadata.mac_only_encrypted {
+                continue;
+            }
+            match (own, tree.value(id), tree.node(id).span) {
+                (Some(own), ..) if raw_texts => mac.update(tree.text(own)),
+                (None, Some(Value::Time(_)), Some(span)) if spelled && !selected => {
+                    mac.update(&tree.source()[span.range()]);
+                }
+                (_, Some(value), _) => {
+                    text.resize(0);
+                    canonical::write(&value, &mut text);
+                    mac.update(&text);
+                }
+                (_, None, _) => {}
+            }
+        }
+        mac.finish()
+    })
+}
+
+/// Tries comments that did not open in other places of the document: rewriting a YAML file, SOPS
+/// moves some to another map or list. What opens nowhere stays as it is.
+fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) {
+    if lost.is_empty() {
+        return;
+    }
+    let selector = file.metadata.selector();
+    let mut leaves = Leaves::new(&selector);
+    // All paths in one buffer, each with the position of its container.
+    let mut paths = SecretBytes::new();
+    let mut containers: Vec<(NodeId, Span)> = Vec::new();
+    while leaves
+        .step(&file.tree, |(id, path)| {
+            let start = paths.len();
+            paths.extend_from_slice(path);
+            containers.push((id, Span::new(start, paths.len())));
+        })
+        .is_some()
+    {}
+    let mut attempts = COMMENT_ATTEMPTS;
+    for &id in lost {
+        let (NodeKind::Comment { text: sealed, .. } | NodeKind::Text(sealed)) =
+            file.tree.node(id).kind
+        else {
+            continue;
+        };
+        let inline = matches!(file.tree.node(id).kind, NodeKind::Comment { inline: true, .. });
+        // The nearest first, going outwards on both sides.
+        let here = containers.partition_point(|(container, _)| *container < id);
+        let before = containers[..here].iter().rev();
+        let after = containers[here..].iter();
+        let mut opened = None;
+        for &(_, path) in interleave(before, after) {
+            let Some(left) = attempts.checked_sub(1) else { break };
+            attempts = left;
+            let mut plain = SecretBytes::new();
+            let result = Sealed::parse(file.tree.text(sealed))
+                .and_then(|sealed| sealed.open(cipher, &paths[path.range()], &mut plain));
+            if result.is_ok() {
+                opened = Some(file.tree.intern(&plain));
+                break;
+            }
+        }
+        match opened {
+            Some(text) => {
+                file.tree.set(id, NodeKind::Comment { text, inline });
+                file.opened.push(OpenedLeaf { id, sealed, reusable: false });
+            }
+            None => {
+                let position = file
+                    .tree
+                    .node(id)
+                    .span
+                    .map(|span| Position::of(file.tree.source(), span.start as usize));
+                file.warnings.push(UnreadableComment { position });
+            }
+        }
+    }
+    file.opened.sort_by_key(|leaf| leaf.id);
+}
+
+fn interleave<T>(
+    mut first: impl Iterator<Item = T>,
+    mut second: impl Iterator<Item = T>,
+) -> impl Iterator<Item = T> {
+    let mut turn = false;
+    std::iter::from_fn(move || {
+        turn = !turn;
+        if turn {
+            first.next().or_else(|| second.next())
+        } else {
+            second.next().or_else(|| first.next())
+        }
+    })
+}

@@ -1,0 +1,267 @@
+//! What a decrypted file leaves for its own re-encryption: ciphertexts of values that did not
+//! change, with the exact text that they had in the file.
+//!
+//! A ciphertext is used again only for the same canonical text under the same key path, each once.
+//! Where the plain text at a leaf is, byte for byte, what decryption wrote there, the text of the
+//! encrypted leaf is put back as it was, so that an unchanged value is an unchanged line.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
+
+use crate::crypt::canonical::{self, ValueType};
+use crate::file::leaves::{Leaves, has_content};
+use crate::file::{DecryptedFile, FileError, STRAY_PATH};
+use crate::metadata::Metadata;
+use crate::secret::SecretBytes;
+use crate::tree::{NodeId, Site, TextRef, Tree, Value};
+
+/// What can be used again.
+pub struct Previous {
+    /// The encrypted tree, with the decrypted values.
+    tree: Tree,
+    /// The plain text, parsed, if it is a text of the same format.
+    plain: Option<Tree>,
+    entries: Vec<Entry>,
+    hashers: (RandomState, RandomState),
+    /// How many nodes the old and the new text have in common at the start and at the end.
+    alike: (usize, usize),
+    /// The metadata block, and where it stood.
+    pub(super) block: SecretBytes,
+    pub(super) position: Option<usize>,
+    /// The plain text.
+    text: SecretBytes,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    key: (u64, u64),
+    /// The leaf in the encrypted tree; `None` for a comment that is not in the tree.
+    leaf: Option<NodeId>,
+    sealed: TextRef,
+    /// The leaf in the plain tree.
+    plain: Option<NodeId>,
+    used: bool,
+    /// For the first entry of a key: how many of the key's entries are known to be used.
+    passed: u32,
+}
+
+/// A ciphertext that fits.
+pub(super) struct Reuse<'p> {
+    /// `ENC[...]`.
+    pub(super) sealed: &'p [u8],
+    /// The text of the whole leaf, if it may be put back as it was.
+    pub(super) verbatim: Option<&'p [u8]>,
+}
+
+impl Previous {
+    /// Returns the plain text that the file had.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Takes the ciphertext of a value, if there is one. `leaf` is where the value stands now.
+    pub(super) fn take(
+        &mut self,
+        kind: ValueType,
+        text: &[u8],
+        path: &[u8],
+        leaf: Option<(&Tree, NodeId)>,
+    ) -> Option<Reuse<'_>> {
+        let key = self.key(kind, text, path);
+        let from = self.entries.partition_point(|entry| entry.key < key);
+        let candidates = from..self.entries.partition_point(|entry| entry.key <= key);
+        if candidates.is_empty() {
+            return None;
+        }
+        let free = self.free_at_place(&candidates, leaf).or_else(|| self.next_free(&candidates))?;
+        let entry = self.entries[free];
+        self.entries[free].used = true;
+        let verbatim = match entry.leaf {
+            Some(old) if self.is_as_decrypted(&entry, leaf) => spelling(&self.tree, old),
+            _ => None,
+        };
+        Some(Reuse { sealed: self.tree.text(entry.sealed), verbatim })
+    }
+
+    /// Returns whether a leaf is spelled as decryption spelled the one of `entry`, in the same
+    /// surroundings.
+    fn is_as_decrypted(&self, entry: &Entry, leaf: Option<(&Tree, NodeId)>) -> bool {
+        let (Some(old), Some(plain), Some((tree, new))) = (entry.plain, &self.plain, leaf) else {
+            return false;
+        };
+        spelling(plain, old) == spelling(tree, new)
+            && surroundings(plain.node(old).site) == surroundings(tree.node(new).site)
+    }
+
+    /// Compares the text that was with the one that will be encrypted: as far as both begin alike,
+    /// and end alike, equal values of a list keep their own ciphertexts.
+    pub(super) fn align(&mut self, tree: &Tree) {
+        let Some(plain) = &self.plain else { return };
+        let all = |tree: &Tree| {
+            (0..tree.nodes().len()).filter_map(|index| tree.id_at(index)).collect::<Vec<_>>()
+        };
+        let (old, new) = (all(plain), all(tree));
+        let same = |(&old, &new): (&NodeId, &NodeId)| {
+            plain.key(old) == tree.key(new)
+                && plain.value(old) == tree.value(new)
+                && plain.comment(old) == tree.comment(new)
+        };
+        let prefix = old.iter().zip(&new).take_while(|&pair| same(pair)).count();
+        let suffix = old.iter().rev().zip(new.iter().rev()).take_while(|&pair| same(pair)).count();
+        self.alike = (prefix, suffix);
+    }
+
+    /// Equal values of one list share the key. In the parts that both texts have in common, the
+    /// one at the same place is meant.
+    fn free_at_place(
+        &self,
+        candidates: &Range<usize>,
+        leaf: Option<(&Tree, NodeId)>,
+    ) -> Option<usize> {
+        let (tree, new) = leaf?;
+        let plain = self.plain.as_ref()?;
+        let (prefix, suffix) = self.alike;
+        let place = if new.index() < prefix {
+            new.index()
+        } else if new.index() + suffix >= tree.nodes().len() {
+            (new.index() + plain.nodes().len()).checked_sub(tree.nodes().len())?
+        } else {
+            return None;
+        };
+        // The entries of one key are in tree order.
+        let entries = &self.entries[candidates.clone()];
+        let at = entries.binary_search_by_key(&Some(place), |entry| Some(entry.plain?.index()));
+        at.ok().filter(|&at| !entries[at].used).map(|at| candidates.start + at)
+    }
+
+    /// Returns the first of the candidates that is not used yet.
+    fn next_free(&mut self, candidates: &Range<usize>) -> Option<usize> {
+        let mut at = candidates.start + self.entries.get(candidates.start)?.passed as usize;
+        while at < candidates.end && self.entries[at].used {
+            at += 1;
+        }
+        // What was passed once need not be looked at again.
+        self.entries[candidates.start].passed = (at - candidates.start) as u32;
+        (at < candidates.end).then_some(at)
+    }
+
+    fn key(&self, kind: ValueType, text: &[u8], path: &[u8]) -> (u64, u64) {
+        // Two hashes with keys of their own: a wrong match would give an unreadable value.
+        let hash = |state: &RandomState| {
+            let mut hasher = state.build_hasher();
+            hasher.write(kind.name().as_bytes());
+            hasher.write_usize(path.len());
+            hasher.write(path);
+            hasher.write(text);
+            hasher.finish()
+        };
+        (hash(&self.hashers.0), hash(&self.hashers.1))
+    }
+}
+
+impl std::fmt::Debug for Previous {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Previous({} values)", self.entries.len())
+    }
+}
+
+fn spelling(tree: &Tree, id: NodeId) -> Option<&[u8]> {
+    tree.node(id).span.map(|span| &tree.source()[span.range()])
+}
+
+/// The part of a site that decides how a value can be spelled there.
+fn surroundings(site: Site) -> (crate::tree::Style, bool) {
+    (site.style, site.flow)
+}
+
+/// Prepares the re-encryption of a file.
+pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), FileError> {
+    let text = file.text()?;
+    let plain = match file.format.container() {
+        Some(_) => None,
+        None => Some(file.format.parse(SecretBytes::from(&*text))?),
+    };
+    let DecryptedFile { tree, format, metadata, detached, opened, strays, .. } = file;
+    let mut previous = Previous {
+        tree,
+        plain,
+        entries: Vec::with_capacity(opened.len()),
+        hashers: (RandomState::new(), RandomState::new()),
+        alike: (0, 0),
+        block: detached.block,
+        position: detached.position,
+        text,
+    };
+    let selector = metadata.selector();
+    let mut leaves =
+        if format.container().is_some() { Leaves::selecting_all() } else { Leaves::new(&selector) };
+    let counterparts = counterparts(&previous.tree, previous.plain.as_ref());
+    let mut opened = opened.iter().peekable();
+    let mut canonical = SecretBytes::new();
+    let mut number = 0;
+    while let Some(id) = leaves.next(&previous.tree) {
+        let counterpart = counterparts.as_ref().and_then(|list| list.get(number).copied());
+        number += 1;
+        let Some(leaf) = opened.next_if(|leaf| leaf.id == id) else { continue };
+        if !leaf.reusable {
+            continue;
+        }
+        canonical.resize(0);
+        let kind = match previous.tree.comment(id) {
+            Some(text) => {
+                canonical.extend_from_slice(text);
+                ValueType::Comment
+            }
+            None => match previous.tree.value(id) {
+                Some(value) => {
+                    canonical::write(&value, &mut canonical);
+                    ValueType::of(&value)
+                }
+                None => continue,
+            },
+        };
+        let key = previous.key(kind, &canonical, leaves.path());
+        let entry = Entry {
+            key,
+            leaf: Some(id),
+            sealed: leaf.sealed,
+            plain: counterpart,
+            used: false,
+            passed: 0,
+        };
+        previous.entries.push(entry);
+    }
+    for stray in strays {
+        let text = previous.tree.text(stray.plain);
+        let key = previous.key(ValueType::Comment, text, STRAY_PATH);
+        let entry =
+            Entry { key, leaf: None, sealed: stray.sealed, plain: None, used: false, passed: 0 };
+        previous.entries.push(entry);
+    }
+    previous.entries.sort_by_key(|entry| (entry.key, entry.leaf));
+    Ok((metadata, previous))
+}
+
+/// Returns the leaves of the plain tree in the order of those of the decrypted one, if the two
+/// have the same leaves.
+fn counterparts(tree: &Tree, plain: Option<&Tree>) -> Option<Vec<NodeId>> {
+    let all = |tree: &Tree| -> Vec<NodeId> {
+        (0..tree.nodes().len())
+            .filter_map(|index| tree.id_at(index))
+            .filter(|&id| !tree.node(id).kind.is_container())
+            .collect()
+    };
+    let plain = plain?;
+    let (ours, theirs) = (all(tree), all(plain));
+    let alike = ours.len() == theirs.len()
+        && ours.iter().zip(&theirs).all(|(&ours, &theirs)| {
+            tree.node(ours).kind.is_comment() == plain.node(theirs).kind.is_comment()
+                && tree.key(ours) == plain.key(theirs)
+                && has_content(tree, ours) == has_content(plain, theirs)
+                && match (tree.value(ours), plain.value(theirs)) {
+                    (Some(Value::Text(ours)), Some(Value::Text(theirs))) => ours == theirs,
+                    _ => true,
+                }
+        });
+    alike.then_some(theirs)
+}

@@ -1,0 +1,369 @@
+//! Encryption: every selected leaf gets its ciphertext, the MAC is taken over all of them, and
+//! what was written is read back before anybody gets to see it.
+
+use crate::crypt::canonical::{self, ValueType};
+use crate::crypt::data_key::DataKey;
+use crate::crypt::gcm::Cipher;
+use crate::crypt::mac::Mac;
+use crate::crypt::value::{Sealer, ValueError, looks_sealed};
+use crate::document::Document;
+use crate::edits::Edits;
+use crate::file::leaves::{Leaves, has_content};
+use crate::file::{FileError, Previous, STRAY_PATH, position, verify};
+use crate::format::{Block, Change, FileFormat, Layout};
+use crate::metadata::Metadata;
+use crate::secret::SecretBytes;
+use crate::selector::Selector;
+use crate::span::{Position, Span};
+use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree, Value};
+
+/// How to encrypt a document.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The metadata, with the keys wrapped and the time set; the MAC is filled in.
+    pub metadata: Metadata,
+    /// The data key that the metadata wraps.
+    pub data_key: &'a DataKey,
+    /// The format of the file to write.
+    pub output: &'static dyn FileFormat,
+    /// The layout of text that is new.
+    pub layout: Layout,
+    /// The encrypted file that the document was, if there was one.
+    pub previous: Option<&'a mut Previous>,
+    /// Whether it is fine that the rule selects none of the values.
+    pub allow_nothing_selected: bool,
+}
+
+/// Encrypts a document and returns the text of the file.
+///
+/// # Errors
+/// If the document cannot be encrypted, or would not read back as it should.
+pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileError> {
+    let Plan { mut metadata, data_key, output, layout, mut previous, allow_nothing_selected } =
+        plan;
+    let input = document.format();
+    let everything = input.container().is_some();
+    let container = output.container().unwrap_or(output);
+    let mut tree = document.into_tree();
+    if tree.documents().next().is_none() {
+        return Err(FileError::NoDocument);
+    }
+    check_types(&tree)?;
+    if let Some(previous) = previous.as_deref_mut() {
+        previous.align(&tree);
+    }
+    let cipher = data_key.cipher();
+    let selector = metadata.selector();
+    let sealing = Sealing {
+        sealer: Sealer::new(&cipher),
+        previous: previous.as_deref_mut(),
+        scratch: SecretBytes::new(),
+        out: SecretBytes::new(),
+        changes: Vec::new(),
+        comments: Vec::new(),
+        paths: SecretBytes::new(),
+        selected: Vec::new(),
+    };
+    let in_place = input == output && input.container().is_none();
+    let sealed = sealing.leaves(&mut tree, &metadata, &selector, everything)?;
+    let any_sealed = sealed.count > 0;
+    if !any_sealed && sealed.content && !allow_nothing_selected {
+        let (field, value) = selector.field();
+        return Err(FileError::NothingSelected { field, value: value.to_owned() });
+    }
+    metadata.mac = Some(seal_mac(&cipher, sealed.mac, &metadata)?);
+
+    // The body: the text as it is with the ciphertexts put in, or new text of another format.
+    let mut edits = Edits::new();
+    let body;
+    let body = if in_place {
+        edits = input.splice(&tree, &sealed.changes)?;
+        for comment in &sealed.comments {
+            if let (None, Some(text)) = (comment.id, comment.sealed) {
+                edits.replace(comment.span, tree.text(text));
+            }
+        }
+        &tree
+    } else {
+        body = container.parse(container.emit(&tree, &layout)?)?;
+        &body
+    };
+    let old_block = match &previous {
+        Some(previous) => metadata.patch(&previous.block, container)?,
+        None => None,
+    };
+    let block = match old_block {
+        Some(block) => block,
+        None => {
+            let block = metadata.to_tree(container.metadata_layout())?;
+            container.emit(&block, &container.layout_of(body, &layout))?
+        }
+    };
+    let place = previous.as_deref().and_then(|previous| previous.position);
+    edits.append(&container.attach(body, &Block { text: &block, position: place })?);
+    let text = edits.apply(body.source());
+
+    let written = verify::Written {
+        text,
+        format: container,
+        selector: &selector,
+        everything: output.container().is_some(),
+    };
+    verify::read_back(
+        written,
+        &tree,
+        &sealed.selected,
+        &sealed.comments,
+        &sealed.paths,
+        &cipher,
+        in_place,
+    )
+}
+
+/// A comment of the document.
+pub(super) struct CommentPlan {
+    /// The node; `None` for one that SOPS does not see.
+    pub(super) id: Option<NodeId>,
+    /// Its text in the source, or the whole comment.
+    pub(super) span: Span,
+    /// Its plain text.
+    pub(super) plain: TextRef,
+    /// Its ciphertext, if it is selected.
+    pub(super) sealed: Option<TextRef>,
+    /// Its key path, in the paths of the sealing.
+    pub(super) path: Span,
+}
+
+struct Sealing<'a> {
+    sealer: Sealer<'a>,
+    previous: Option<&'a mut Previous>,
+    scratch: SecretBytes,
+    out: SecretBytes,
+    changes: Vec<Change>,
+    comments: Vec<CommentPlan>,
+    paths: SecretBytes,
+    selected: Vec<bool>,
+}
+
+/// What sealing the leaves gave.
+struct SealedLeaves {
+    mac: Mac,
+    changes: Vec<Change>,
+    comments: Vec<CommentPlan>,
+    paths: SecretBytes,
+    /// For each value in tree order, whether it is selected.
+    selected: Vec<bool>,
+    /// The number of values that were sealed.
+    count: usize,
+    /// Whether there is any value with content.
+    content: bool,
+}
+
+impl Sealing<'_> {
+    fn leaves(
+        mut self,
+        tree: &mut Tree,
+        metadata: &Metadata,
+        selector: &Selector,
+        everything: bool,
+    ) -> Result<SealedLeaves, FileError> {
+        let mut leaves = if everything { Leaves::selecting_all() } else { Leaves::new(selector) };
+        let only_encrypted = metadata.mac_only_encrypted && !everything;
+        let mut mac = Mac::new(only_encrypted);
+        let (mut count, mut content) = (0, false);
+        // A sealed value is about 150 bytes longer than its text in base64.
+        tree.reserve(tree.source().len() * 2 + tree.nodes().len() * 150);
+        while let Some(id) = leaves.next(tree) {
+            if let NodeKind::Comment { text, inline } = tree.node(id).kind {
+                let selected = leaves.selects_comment(tree.text(text));
+                self.comment(tree, id, (text, inline), selected, leaves.path())
+                    .map_err(|error| value_error(tree, id, error))?;
+                continue;
+            }
+            let selected = leaves.selects_value(tree, id);
+            self.selected.push(selected);
+            self.scratch.resize(0);
+            let kind = match tree.value(id) {
+                Some(value) => {
+                    canonical::write(&value, &mut self.scratch);
+                    ValueType::of(&value)
+                }
+                None => continue,
+            };
+            if selected || !only_encrypted {
+                mac.update(&self.scratch);
+            }
+            let has_content = has_content(tree, id);
+            content |= has_content;
+            if selected && has_content {
+                self.value(tree, id, kind, leaves.path())
+                    .map_err(|error| value_error(tree, id, error))?;
+                count += 1;
+            }
+        }
+        for stray in tree.strays().to_vec() {
+            self.stray(tree, stray.text, stray.span).map_err(|error| FileError::Value {
+                path: String::new(),
+                position: Some(Position::of(tree.source(), stray.span.start as usize)),
+                error,
+            })?;
+        }
+        if self
+            .comments
+            .iter()
+            .filter_map(|comment| comment.sealed)
+            .any(|text| selector.is_misled_by(tree.text(text)))
+        {
+            return Err(FileError::MisledRule);
+        }
+        let Sealing { changes, comments, paths, selected, .. } = self;
+        Ok(SealedLeaves { mac, changes, comments, paths, selected, count, content })
+    }
+
+    /// Seals the text in `self.scratch`, or finds the ciphertext that it had.
+    fn seal(
+        &mut self,
+        tree: &mut Tree,
+        kind: ValueType,
+        path: &[u8],
+        leaf: Option<NodeId>,
+    ) -> Result<(TextRef, Option<TextRef>), ValueError> {
+        if let Some(previous) = self.previous.as_deref_mut()
+            && let Some(reuse) =
+                previous.take(kind, &self.scratch, path, leaf.map(|leaf| (&*tree, leaf)))
+        {
+            let sealed = tree.intern(reuse.sealed);
+            let verbatim = reuse.verbatim.map(|text| tree.intern(text));
+            return Ok((sealed, verbatim));
+        }
+        self.out.resize(0);
+        self.sealer.seal(kind, &self.scratch, path, &mut self.out)?;
+        Ok((tree.intern(&self.out), None))
+    }
+
+    fn value(
+        &mut self,
+        tree: &mut Tree,
+        id: NodeId,
+        kind: ValueType,
+        path: &[u8],
+    ) -> Result<(), ValueError> {
+        let (sealed, verbatim) = self.seal(tree, kind, path, Some(id))?;
+        tree.set(id, NodeKind::Text(sealed));
+        self.changes.push(Change { id, verbatim });
+        Ok(())
+    }
+
+    fn comment(
+        &mut self,
+        tree: &mut Tree,
+        id: NodeId,
+        (text, inline): (TextRef, bool),
+        selected: bool,
+        path: &[u8],
+    ) -> Result<(), ValueError> {
+        let start = self.paths.len();
+        self.paths.extend_from_slice(path);
+        let path_span = Span::new(start, self.paths.len());
+        let mut sealed = None;
+        // SOPS leaves an empty comment as it is.
+        if selected && !tree.text(text).is_empty() {
+            self.scratch.resize(0);
+            self.scratch.extend_from_slice(tree.text(text));
+            let (new, verbatim) = self.seal(tree, ValueType::Comment, path, Some(id))?;
+            tree.set(id, NodeKind::Comment { text: new, inline });
+            self.changes.push(Change { id, verbatim });
+            sealed = Some(new);
+        }
+        if let Some(span) = tree.node(id).span {
+            let plan = CommentPlan { id: Some(id), span, plain: text, sealed, path: path_span };
+            self.comments.push(plan);
+        }
+        Ok(())
+    }
+
+    /// Seals a comment that SOPS does not see: whoever wrote it did not mean it to be public.
+    fn stray(&mut self, tree: &mut Tree, text: TextRef, span: Span) -> Result<(), ValueError> {
+        let TextRef::Source(place) = text else { return Ok(()) };
+        let start = self.paths.len();
+        self.paths.extend_from_slice(STRAY_PATH);
+        let path = Span::new(start, self.paths.len());
+        let mut sealed = None;
+        if !place.is_empty() {
+            self.scratch.resize(0);
+            self.scratch.extend_from_slice(tree.text(text));
+            sealed = Some(self.seal(tree, ValueType::Comment, STRAY_PATH, None)?.0);
+        }
+        debug_assert!(span.contains(place));
+        self.comments.push(CommentPlan { id: None, span: place, plain: text, sealed, path });
+        Ok(())
+    }
+}
+
+fn value_error(tree: &Tree, id: NodeId, error: ValueError) -> FileError {
+    FileError::Value { path: tree.path(id), position: position(tree, id), error }
+}
+
+fn seal_mac(cipher: &Cipher, mac: Mac, metadata: &Metadata) -> Result<String, FileError> {
+    let mut out = SecretBytes::new();
+    let digest = mac.finish();
+    Sealer::new(cipher)
+        .seal(ValueType::Text, &digest, metadata.mac_path().as_bytes(), &mut out)
+        .map_err(|error| FileError::Value { path: String::new(), position: None, error })?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// Refuses what SOPS has no form for.
+fn check_types(tree: &Tree) -> Result<(), FileError> {
+    for index in 0..tree.nodes().len() {
+        let Some(id) = tree.id_at(index) else { break };
+        let node = tree.node(id);
+        if let Some(key) = node.key
+            && key.kind != KeyType::Text
+        {
+            let (path, position) = (tree.path(id), position(tree, id));
+            return Err(FileError::KeyType { path, position, kind: key.kind });
+        }
+        if matches!(node.kind, NodeKind::Unsigned(_)) {
+            return Err(FileError::Unsigned { path: tree.path(id), position: position(tree, id) });
+        }
+    }
+    Ok(())
+}
+
+/// A value that should be encrypted and is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClearLeaf {
+    /// Its tree path.
+    pub path: String,
+    /// Where it stands.
+    pub position: Option<Position>,
+}
+
+/// Returns the values that the rule covers and that stand in clear.
+pub(super) fn clear_leaves(
+    tree: &Tree,
+    metadata: &Metadata,
+    format: &dyn FileFormat,
+) -> Vec<ClearLeaf> {
+    let selector = metadata.selector();
+    let mut leaves = match format.container() {
+        Some(_) => Leaves::selecting_all(),
+        None => Leaves::new(&selector),
+    };
+    let mut clear = Vec::new();
+    while let Some(id) = leaves.next(tree) {
+        if leaves.is_comment(tree, id) {
+            if let Some(text) = tree.comment(id) {
+                leaves.selects_comment(text);
+            }
+            continue;
+        }
+        let selected = leaves.selects_value(tree, id);
+        let sealed = matches!(tree.value(id), Some(Value::Text(text)) if looks_sealed(text));
+        if selected && has_content(tree, id) && !sealed {
+            clear.push(ClearLeaf { path: tree.path(id), position: position(tree, id) });
+        }
+    }
+    clear
+}

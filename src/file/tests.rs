@@ -1,0 +1,194 @@
+//! Tests of encrypting, decrypting and editing texts.
+
+use super::*;
+use crate::format::{self, by_name};
+use crate::keys::{FieldValue, KeyGroup, WrappedKey};
+use crate::selector::Selector;
+use crate::tree::Timestamp;
+
+const NOW: i64 = 1_790_000_000;
+
+fn key() -> DataKey {
+    DataKey::from_bytes(&[3; 32]).unwrap()
+}
+
+fn metadata(rule: Option<(&str, &str)>) -> Metadata {
+    let fields = vec![("recipient".to_owned(), FieldValue::Text("age1x".to_owned()))];
+    let key = WrappedKey {
+        key: keys::from_fields("age", fields),
+        wrapped: Some("wrapped\n".to_owned()),
+        created_at: None,
+    };
+    let now = Timestamp::from_unix_timestamp(NOW).unwrap();
+    let mut metadata = Metadata::new(vec![KeyGroup { keys: vec![key] }], now);
+    metadata.selector = rule.and_then(|(name, value)| Selector::from_field(name, value).unwrap());
+    metadata
+}
+
+fn document(format: &str, text: &[u8]) -> Document {
+    Document::parse(by_name(format).unwrap(), SecretBytes::from(text)).unwrap()
+}
+
+fn seal(format: &str, text: &[u8], rule: Option<(&str, &str)>) -> Result<SecretBytes, FileError> {
+    let plan = Plan {
+        metadata: metadata(rule),
+        data_key: &key(),
+        output: by_name(format).unwrap(),
+        layout: Layout::default(),
+        previous: None,
+        allow_nothing_selected: false,
+    };
+    encrypt(document(format, text), plan)
+}
+
+fn open(format: &str, text: &[u8]) -> Result<DecryptedFile, FileError> {
+    EncryptedFile::parse(by_name(format).unwrap(), SecretBytes::from(text))?.decrypt(&key())
+}
+
+fn edit(format: &str, encrypted: &[u8], change: impl Fn(&str) -> String) -> String {
+    let file = open(format, encrypted).unwrap();
+    let text = String::from_utf8(file.text().unwrap().to_vec()).unwrap();
+    let (mut metadata, mut previous) = file.into_previous().unwrap();
+    metadata.last_modified = Timestamp::from_unix_timestamp(NOW + 60).unwrap();
+    let plan = Plan {
+        metadata,
+        data_key: &key(),
+        output: by_name(format).unwrap(),
+        layout: Layout::default(),
+        previous: Some(&mut previous),
+        allow_nothing_selected: false,
+    };
+    let sealed = encrypt(document(format, change(&text).as_bytes()), plan).unwrap();
+    String::from_utf8(sealed.to_vec()).unwrap()
+}
+
+fn utf8(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The lines that differ, which must be as many on both sides.
+fn changed_lines(before: &str, after: &str) -> Vec<String> {
+    assert_eq!(before.lines().count(), after.lines().count());
+    before.lines().zip(after.lines()).filter(|(a, b)| a != b).map(|(a, _)| a.to_owned()).collect()
+}
+
+const TEXTS: &[(&str, &str)] = &[
+    (
+        "json",
+        "{\n  \"a\": \"x\",\n  \"n\": 1,\n  \"l\": [true, null, \"\", 1.5, \"x\", \"x\"],\n  \"m\": {\"k\": \"v\"}\n}\n",
+    ),
+    ("json", "{\"a\":\"x\"}"),
+    ("dotenv", "# c\nA=1\n\nB=two words\nexport C='q'\r\n#\nD=\n"),
+    ("binary", "\u{0}any\r\nthing"),
+    ("binary", "x"),
+];
+
+#[test]
+fn decryption_gives_the_text_back() {
+    for (format, text) in TEXTS {
+        let sealed = seal(format, text.as_bytes(), None).unwrap();
+        let opened = open(format, &sealed).unwrap();
+        assert_eq!(utf8(&opened.text().unwrap()), *text, "{format}");
+        for canary in ["two words", "any\r\nthing"] {
+            assert!(!utf8(&sealed).contains(canary));
+        }
+    }
+}
+
+#[test]
+fn an_unchanged_text_keeps_every_line_but_mac_and_time() {
+    for (format, text) in TEXTS.iter().filter(|(_, text)| text.contains('\n')) {
+        let sealed = seal(format, text.as_bytes(), None).unwrap();
+        let again = edit(format, &sealed, str::to_owned);
+        let changed = changed_lines(utf8(&sealed), &again);
+        assert_eq!(changed.len(), 2, "{changed:?}");
+        assert!(changed.iter().all(|line| line.contains("lastmodified") || line.contains("mac")));
+        assert_eq!(utf8(&open(format, again.as_bytes()).unwrap().text().unwrap()), *text);
+    }
+}
+
+#[test]
+fn a_changed_value_changes_its_line() {
+    let sealed = seal("json", TEXTS[0].1.as_bytes(), None).unwrap();
+    let again = edit("json", &sealed, |text| text.replace("\"v\"", "\"w\""));
+    let changed = changed_lines(utf8(&sealed), &again);
+    assert_eq!(changed.len(), 3);
+    assert!(changed[0].contains("\"k\""));
+
+    let sealed = seal("dotenv", TEXTS[2].1.as_bytes(), None).unwrap();
+    let again = edit("dotenv", &sealed, |text| text.replace("A=1", "A=2"));
+    let changed = changed_lines(utf8(&sealed), &again);
+    assert_eq!(changed.len(), 3);
+    assert!(changed[0].starts_with("A="));
+}
+
+#[test]
+fn equal_members_of_a_list_keep_their_own_ciphertexts() {
+    let sealed = seal("json", b"{\"l\":[\"x\",\n\"x\",\n\"x\"\n]}", None).unwrap();
+    let lines: std::collections::HashSet<&str> =
+        utf8(&sealed).lines().take(3).map(|line| &line[line.len() - 60..]).collect();
+    assert_eq!(lines.len(), 3);
+    let again = edit("json", &sealed, |text| text.replacen("\"x\"", "\"y\"", 1));
+    let before: Vec<&str> = utf8(&sealed).lines().collect();
+    let after: Vec<&str> = again.lines().collect();
+    assert_ne!(before[0], after[0]);
+    assert_eq!(before[1..3], after[1..3]);
+    let again = edit("json", &sealed, |text| text.replacen("\"x\",\n", "\"y\",\n\"x\",\n", 1));
+    let after: Vec<&str> = again.lines().collect();
+    assert_eq!(before[1..3], after[2..4]);
+}
+
+#[test]
+fn rules_leave_the_rest_in_clear() {
+    let text = br#"{"a":1,"secret":{"b":"x","c":[2]},"b_unencrypted":"y"}"#;
+    let sealed = seal("json", text, Some(("encrypted_regex", "^secret$"))).unwrap();
+    assert!(utf8(&sealed).starts_with("{\"a\":1,\"secret\":{\"b\":\"ENC["));
+    assert!(utf8(&sealed).contains("\"b_unencrypted\":\"y\""));
+    assert_eq!(&*open("json", &sealed).unwrap().text().unwrap(), text);
+    let nothing = seal("json", text, Some(("encrypted_regex", "^nothing$"))).unwrap_err();
+    assert!(matches!(nothing, FileError::NothingSelected { .. }));
+}
+
+#[test]
+fn changes_of_the_file_are_noticed() {
+    let text = "{\n\"a\": \"x\",\n\"b_unencrypted\": \"y\"\n}";
+    let sealed = utf8(&seal("json", text.as_bytes(), None).unwrap()).to_owned();
+    let error = |text: String| open("json", text.as_bytes()).unwrap_err();
+    assert!(matches!(error(sealed.replace("\"y\"", "\"z\"")), FileError::MacMismatch));
+    assert!(matches!(error(sealed.replace("\"a\"", "\"c\"")), FileError::Value { .. }));
+    assert!(matches!(
+        error(sealed.replace("lastmodified\": \"2026", "lastmodified\": \"2027")),
+        FileError::MacUnreadable(_)
+    ));
+    let start = sealed.find("\"mac\": \"").unwrap() + 8;
+    let end = start + sealed[start..].find('"').unwrap();
+    let no_mac = format!("{}{}", &sealed[..start], &sealed[end..]);
+    assert!(matches!(error(no_mac.clone()), FileError::MacMissing));
+    let file = EncryptedFile::parse(&format::json::Json, SecretBytes::from(no_mac.as_str()));
+    assert!(file.unwrap().decrypt_ignoring_mac(&key()).is_ok());
+    let clear = sealed.replacen("\"ENC[", "\"clear\", \"x_unencrypted\": \"ENC[", 1);
+    let file = EncryptedFile::parse(&format::json::Json, SecretBytes::from(clear.as_str()));
+    let clear = file.unwrap().clear_leaves();
+    assert_eq!(clear.len(), 1);
+    assert_eq!(clear[0].path, "[\"a\"]");
+}
+
+#[test]
+fn the_block_keeps_its_place_and_unknown_fields() {
+    let sealed = utf8(&seal("json", b"{\"a\": \"x\"}", None).unwrap()).to_owned();
+    let at = sealed.find("\"sops\"").unwrap();
+    let block =
+        sealed[at..sealed.len() - 1].replace("{\"age\"", "{\"x-note\": {\"k\": [1, 2]},  \"age\"");
+    let value = sealed[1..at].trim_end_matches([',', ' ']);
+    let first = format!("{{{block},{value}}}");
+    let again = edit("json", first.as_bytes(), |text| text.replace("\"x\"", "\"y\""));
+    assert!(again.starts_with("{\"sops\":{\"x-note\": {\"k\": [1, 2]},  \"age\""), "{again}");
+    assert_eq!(&*open("json", again.as_bytes()).unwrap().text().unwrap(), b"{\"a\": \"y\"}");
+}
+
+#[test]
+fn text_of_the_wrong_kind_is_refused() {
+    assert!(matches!(open("json", b"{\"a\":1}").unwrap_err(), FileError::NotEncrypted));
+    assert!(matches!(open("dotenv", b"A=1\n").unwrap_err(), FileError::NotEncrypted));
+    assert!(matches!(open("json", b"{").unwrap_err(), FileError::Syntax(_)));
+}

@@ -1,0 +1,112 @@
+//! Tests of the metadata.
+
+use super::*;
+use crate::format::{FileFormat, Layout, dotenv::Dotenv, json::Json};
+use crate::secret::SecretBytes;
+
+const RECIPIENT: &str = "age1lcd05y8qq7256hxlxfzj0u2vuphtdxdhz0e5hgyv9fppcpjs83zsxq4cja";
+
+fn read(text: &str) -> Result<Metadata, MetadataError> {
+    let tree = Json.parse(SecretBytes::from(text)).unwrap();
+    Metadata::read(&tree, MetadataLayout::Nested)
+}
+
+fn block(fields: &str) -> String {
+    format!(
+        "{{\"sops\":{{\"age\":[{{\"recipient\":\"{RECIPIENT}\",\"enc\":\"x\"}}],\
+         \"lastmodified\":\"2026-01-02T03:04:05Z\",\"mac\":\"ENC[m]\",\"version\":\"3.11.0\"{fields}}}}}"
+    )
+}
+
+#[test]
+fn a_block_is_read() {
+    let metadata = read(&block(
+        ",\"shamir_threshold\":2,\"mac_only_encrypted\":true,\"encrypted_regex\":\"^a\",\"other\":{\"x\":[1]}",
+    ))
+    .unwrap();
+    assert_eq!(metadata.keys().count(), 1);
+    assert_eq!(metadata.shamir_threshold, 2);
+    assert!(metadata.mac_only_encrypted);
+    assert_eq!(metadata.selector().field(), ("encrypted_regex", "^a"));
+    assert_eq!(metadata.mac_path(), "2026-01-02T03:04:05Z");
+    assert_eq!(read(&block("")).unwrap().selector(), Selector::default());
+}
+
+#[test]
+fn entries_of_unknown_kinds_are_keys() {
+    let metadata = read(&block(",\"newkms\":[{\"id\":\"k\",\"enc\":\"y\"}]")).unwrap();
+    let kinds: Vec<_> = metadata.keys().map(|key| key.key.kind().to_owned()).collect();
+    assert_eq!(kinds, ["age", "newkms"]);
+}
+
+#[test]
+fn unusable_blocks_are_refused() {
+    for (text, error) in [
+        ("{\"sops\":[]}".to_owned(), MetadataError::NotAMap),
+        ("{\"sops\":{}}".to_owned(), MetadataError::LastModified),
+        (
+            "{\"sops\":{\"lastmodified\":\"2026-01-02T03:04:05Z\"}}".to_owned(),
+            MetadataError::NoKeys,
+        ),
+        (block(",\"mac\":\"x\""), MetadataError::Duplicate { field: "mac".to_owned() }),
+        (
+            block(",\"kms\":[{\"arn\":\"a\",\"enc\":\"x\"}]"),
+            MetadataError::CreatedAt { kind: "kms".to_owned() },
+        ),
+        (block(&format!(",\"x\":{}{}", "[".repeat(40), "]".repeat(40))), MetadataError::TooDeep),
+    ] {
+        assert_eq!(read(&text).unwrap_err(), error, "{text}");
+    }
+    assert!(matches!(
+        read(&block(",\"encrypted_regex\":\"a\",\"encrypted_suffix\":\"b\"")),
+        Err(MetadataError::Selector(_))
+    ));
+}
+
+#[test]
+fn a_new_block_reads_back_in_every_layout() {
+    let mut metadata = read(&block(",\"shamir_threshold\":2,\"mac_only_encrypted\":true")).unwrap();
+    metadata.groups.push(read(&block("")).unwrap().groups.remove(0));
+    metadata.selector = Some(Selector::default());
+    for format in [&Json as &dyn FileFormat, &Dotenv] {
+        let layout = format.metadata_layout();
+        let tree = metadata.to_tree(layout).unwrap();
+        let text = format.emit(&tree, &Layout::default()).unwrap();
+        let again = Metadata::read(&format.parse(text).unwrap(), layout).unwrap();
+        assert_eq!(again.groups.len(), 2);
+        assert_eq!(again.shamir_threshold, 2);
+        assert!(again.mac_only_encrypted);
+        assert_eq!(again.selector, metadata.selector);
+        assert_eq!(again.mac, metadata.mac);
+        assert_eq!(again.version, metadata.version);
+    }
+}
+
+#[test]
+fn a_patch_changes_its_fields_alone() {
+    let text = "{\"sops\": {\n  \"version\":\"3.11.0\",  \"x\": 1,\"mac\": \"old\",\n\t\"lastmodified\":\"2026-01-02T03:04:05Z\",\
+                \"age\":[{\"recipient\":\"r\",\"enc\":\"x\"}]}}";
+    let mut metadata = read(text).unwrap();
+    metadata.mac = Some("new".to_owned());
+    let patched = metadata.patch(text.as_bytes(), &Json).unwrap().unwrap();
+    assert_eq!(std::str::from_utf8(&patched).unwrap(), text.replace("old", "new"));
+}
+
+#[test]
+fn flattened_lists_have_no_holes() {
+    let read = |text: &str| {
+        let tree = Dotenv.parse(SecretBytes::from(text)).unwrap();
+        Metadata::read(&tree, MetadataLayout::Flat)
+    };
+    let rest =
+        "sops_lastmodified=2026-01-02T03:04:05Z\nsops_mac=m\nsops_shamir_threshold=2.000000\n";
+    let good = format!("sops_age__list_0__map_enc=x\n{rest}");
+    assert_eq!(read(&good).unwrap().shamir_threshold, 2);
+    for bad in [
+        "sops_age__list_1__map_enc=x\n",
+        "sops_age__list_0__map_enc=x\nsops_age__list_0=y\n",
+        "sops_age__list_0__map_enc=x\nsops_age__map_a=y\n",
+    ] {
+        assert!(read(&format!("{bad}{rest}")).is_err(), "{bad}");
+    }
+}

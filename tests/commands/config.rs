@@ -1,0 +1,198 @@
+//! Which `.sops.yaml` and which of its rules `encfile encrypt` follows.
+
+use crate::files::{ALICE, BOB, TestKey};
+use crate::sandbox::Sandbox;
+
+const PLAIN: &str = "{\n  \"password\": \"canary-one\"\n}\n";
+
+/// Encrypts `file` in place and returns whether each of Alice and Bob is a recipient.
+fn recipients(sandbox: &Sandbox, file: &str) -> (bool, bool) {
+    sandbox.encfile(["encrypt", "-i", file]).go().success();
+    let text = sandbox.read(file);
+    let has = |key: TestKey| text.contains(&key.recipient());
+    (has(ALICE), has(BOB))
+}
+
+fn rule_for(key: TestKey) -> String {
+    format!("creation_rules:\n  - age: {}\n", key.recipient())
+}
+
+#[test]
+fn the_config_is_searched_for_from_the_file_upwards() {
+    let sandbox = Sandbox::new();
+    sandbox.write("project/.sops.yaml", rule_for(ALICE));
+    sandbox.write("project/deep/er/app.json", PLAIN);
+    assert_eq!(recipients(&sandbox, "project/deep/er/app.json"), (true, false));
+}
+
+#[test]
+fn a_config_that_sops_would_find_with_other_recipients_is_a_conflict() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".sops.yaml", rule_for(BOB));
+    sandbox.write("project/.sops.yaml", rule_for(ALICE));
+    sandbox.write("project/app.json", PLAIN);
+    sandbox
+        .encfile(["encrypt", "-i", "project/app.json"])
+        .go()
+        .failure()
+        .says(["project/.sops.yaml", "--config"]);
+    assert_eq!(sandbox.read("project/app.json"), PLAIN);
+
+    for (config, expected) in [(".sops.yaml", BOB), ("project/.sops.yaml", ALICE)] {
+        let outcome =
+            sandbox.encfile(["encrypt", "--config", config, "project/app.json"]).go().success();
+        let text = String::from_utf8(outcome.into_stdout()).unwrap();
+        assert!(text.contains(&expected.recipient()), "{config}");
+    }
+}
+
+#[test]
+fn a_config_that_sops_would_find_with_another_selector_is_a_conflict() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".sops.yaml", format!("{}    encrypted_regex: ^x\n", rule_for(ALICE)));
+    sandbox.write("project/.sops.yaml", rule_for(ALICE));
+    sandbox.write("project/app.json", PLAIN);
+    sandbox.encfile(["encrypt", "-i", "project/app.json"]).go().failure();
+}
+
+#[test]
+fn configs_that_agree_are_no_conflict() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".sops.yaml", rule_for(ALICE));
+    sandbox.write("project/.sops.yaml", format!("# ours\n{}", rule_for(ALICE)));
+    sandbox.write("project/app.json", PLAIN);
+    assert_eq!(recipients(&sandbox, "project/app.json"), (true, false));
+}
+
+#[test]
+fn the_first_rule_that_matches_the_relative_path_is_taken() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - path_regex: ^secrets/[a-z]+\\.json$\n    age: {}\n  - age: {}\n",
+            ALICE.recipient(),
+            BOB.recipient()
+        ),
+    );
+    sandbox.write("secrets/app.json", PLAIN);
+    sandbox.write("secrets/deep/app.json", PLAIN);
+    sandbox.write("work/x", "");
+    assert_eq!(recipients(&sandbox, "secrets/app.json"), (true, false));
+    assert_eq!(recipients(&sandbox, "secrets/deep/app.json"), (false, true));
+
+    sandbox.write("secrets/other.json", PLAIN);
+    sandbox.encfile(["encrypt", "-i", "../secrets/other.json"]).in_folder("work").go().success();
+    assert!(sandbox.read("secrets/other.json").contains(&ALICE.recipient()));
+}
+
+#[test]
+fn no_rule_that_matches_is_an_error() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - path_regex: ^other/\n    age: {}\n", ALICE.recipient()),
+    );
+    sandbox.write("app.json", PLAIN);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1).says([".sops.yaml", "app.json"]);
+}
+
+#[test]
+fn unknown_top_level_keys_and_merge_keys_are_allowed() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        ".sops.yaml",
+        format!(
+            "people:\n  alice: &alice {}\ndefaults: &defaults\n  age: *alice\ncreation_rules:\n  - <<: *defaults\n",
+            ALICE.recipient()
+        ),
+    );
+    sandbox.write("app.json", PLAIN);
+    assert_eq!(recipients(&sandbox, "app.json"), (true, false));
+}
+
+#[test]
+fn lists_of_recipients_and_comma_separated_ones_are_the_same() {
+    for recipients_text in [
+        format!("{},{}", ALICE.recipient(), BOB.recipient()),
+        format!(">-\n      {},\n      {}", ALICE.recipient(), BOB.recipient()),
+        format!("[{}, {}]", ALICE.recipient(), BOB.recipient()),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {recipients_text}\n"));
+        sandbox.write("app.json", PLAIN);
+        assert_eq!(recipients(&sandbox, "app.json"), (true, true));
+    }
+}
+
+/// Refuses to encrypt under this config, names it and says each of `parts`.
+fn refused<const N: usize>(fields: &str, parts: [&str; N]) {
+    let sandbox = Sandbox::new();
+    sandbox.config_with(&[ALICE], fields);
+    sandbox.write("app.json", PLAIN);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1).says([".sops.yaml"]).says(parts);
+    assert_eq!(sandbox.read("app.json"), PLAIN);
+}
+
+#[test]
+fn an_unknown_field_of_a_rule_is_an_error_with_line_and_suggestion() {
+    refused("    encripted_regex: ^password$\n", ["encripted_regex", "encrypted_regex", "3"]);
+    refused("    path_regx: ^app\n", ["path_regx", "path_regex", "3"]);
+}
+
+#[test]
+fn an_unknown_field_of_a_key_group_is_an_error_with_line_and_suggestion() {
+    let group =
+        format!("    key_groups:\n      - age: [{}]\n        pgb: [x]\n", ALICE.recipient());
+    refused(&group, ["pgb", "pgp", "5"]);
+}
+
+#[test]
+fn two_selectors_in_a_rule_are_an_error() {
+    refused(
+        "    encrypted_regex: ^a\n    unencrypted_suffix: _b\n",
+        ["encrypted_regex", "unencrypted_suffix"],
+    );
+}
+
+#[test]
+fn a_bad_regex_is_an_error_with_line() {
+    refused("    encrypted_regex: '['\n", ["encrypted_regex", "3"]);
+    refused("    path_regex: '(?=a)'\n", ["path_regex", "3"]);
+}
+
+#[test]
+fn a_config_that_is_not_yaml_is_an_error_with_line() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".sops.yaml", "creation_rules:\n  - age: [\n");
+    sandbox.write("app.json", PLAIN);
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1).says([".sops.yaml"]);
+}
+
+#[test]
+fn a_config_that_was_asked_for_must_exist() {
+    let sandbox = Sandbox::new();
+    sandbox.config_for(&[ALICE]);
+    sandbox.write("app.json", PLAIN);
+    sandbox
+        .encfile(["encrypt", "-i", "--config", "none.yaml", "app.json"])
+        .go()
+        .code(1)
+        .says(["none.yaml"]);
+    sandbox
+        .encfile(["encrypt", "-i", "app.json"])
+        .env("SOPS_CONFIG", "none.yaml")
+        .go()
+        .code(1)
+        .says(["none.yaml"]);
+}
+
+#[test]
+fn a_deeply_nested_config_is_refused_quickly() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".sops.yaml", "[".repeat(200_000));
+    sandbox.write("app.json", PLAIN);
+    let started = std::time::Instant::now();
+    sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1);
+    assert!(started.elapsed().as_secs() < 5);
+}

@@ -1,0 +1,84 @@
+//! The programs that encfile is compared with.
+//!
+//! A peer that is missing is a failure that says what to run; no test passes by skipping.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::files::{ALICE, repository};
+
+/// Returns the real `sops`.
+pub(crate) fn sops() -> PathBuf {
+    installed("target/peers/venv/bin/sops")
+}
+
+/// Returns a Python that has what `tests/peers/check.py` imports.
+pub(crate) fn python() -> PathBuf {
+    installed("target/peers/venv/bin/python")
+}
+
+/// Returns a program of the system, searched for in `PATH`.
+pub(crate) fn system(program: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| panic!("`{program}` is not installed: run tests/peers.sh"))
+}
+
+fn installed(path: &str) -> PathBuf {
+    let path = repository().join(path);
+    assert!(path.exists(), "{} does not exist: run tests/peers.sh", path.display());
+    path
+}
+
+/// Checks encrypted files with `tests/peers/check.py`: every value decrypts, the MAC is right.
+pub(crate) fn assert_valid<P: AsRef<Path>>(files: &[P]) {
+    let mut command = checker("verify");
+    command.arg("--identity").arg(ALICE.path());
+    for file in files {
+        command.arg(file.as_ref());
+    }
+    expect_success(&mut command);
+}
+
+/// Checks that two plain files hold the same data: keys, order, types and values.
+pub(crate) fn assert_same_data(format: &str, left: &Path, right: &Path) {
+    expect_success(&mut comparison(format, left, right));
+}
+
+/// Returns whether two plain files hold the same data.
+pub(crate) fn has_same_data(format: &str, left: &Path, right: &Path) -> bool {
+    let output = comparison(format, left, right).output().unwrap();
+    output.status.success()
+}
+
+fn comparison(format: &str, left: &Path, right: &Path) -> Command {
+    let mut command = checker("same");
+    command.arg("--type").arg(format).arg(left).arg(right);
+    command
+}
+
+fn checker(subcommand: &str) -> Command {
+    let mut command = Command::new(python());
+    command
+        .arg(repository().join("tests/peers/check.py"))
+        .arg(subcommand)
+        .arg("--age")
+        .arg(system("age"))
+        .stdin(Stdio::null());
+    command
+}
+
+fn expect_success(command: &mut Command) {
+    let output = command.output().unwrap();
+    let arguments: Vec<&OsStr> = command.get_args().collect();
+    assert!(
+        output.status.success(),
+        "{arguments:?}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
