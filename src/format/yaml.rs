@@ -1,4 +1,10 @@
-//! Yaml (in work).
+//! YAML, as yaml.v3 and SOPS read and write it.
+//!
+//! Reading: `cursor` checks the characters, `scan` makes tokens, `parse` a stream of nodes,
+//! `comments` finds the node of each comment, `resolve` the types of plain scalars, `build` the
+//! tree. Writing: `splice` writes changed values over their own bytes, `block` moves the metadata
+//! out and in, `emit` makes new text; `style` knows how texts are spelled. `laws` is what holds
+//! between the two.
 
 use crate::edits::Edits;
 use crate::format::{
@@ -42,7 +48,7 @@ mod text;
 /// that: all of it fits into a tree's pool.
 const MAX_TEXT: usize = MAX_SOURCE / 3;
 
-/// Yaml.
+/// YAML.
 #[derive(Debug)]
 pub struct Yaml;
 

@@ -178,10 +178,11 @@ pub(super) fn describe(tree: &Tree) -> String {
         }
         out.push_str(&"  ".repeat(depth));
         if let Some(key) = tree.key(id) {
-            out.push_str(&format!("{}: ", key.escape_ascii()));
+            out.push_str(&key.escape_ascii().to_string());
+            out.push_str(": ");
         }
         let kind = tree.node(id).kind;
-        out.push_str(&match kind {
+        let shown = match kind {
             NodeKind::Map => "map".to_owned(),
             NodeKind::List => "list".to_owned(),
             NodeKind::Text(text) => format!("str {}", tree.text(text).escape_ascii()),
@@ -192,7 +193,8 @@ pub(super) fn describe(tree: &Tree) -> String {
             NodeKind::Time(time) => format!("time {}", rfc3339(time)),
             NodeKind::Null => "null".to_owned(),
             NodeKind::Comment { text, .. } => format!("# {}", tree.text(text).escape_ascii()),
-        });
+        };
+        out.push_str(&shown);
         out.push('\n');
         depth += usize::from(kind.is_container());
     }
