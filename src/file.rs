@@ -8,6 +8,7 @@ mod leaves;
 mod open;
 mod reuse;
 mod seal;
+mod spelling;
 mod verify;
 
 use std::fmt;
@@ -113,6 +114,8 @@ pub struct DecryptedFile {
     /// What was decrypted, in tree order.
     opened: Vec<OpenedLeaf>,
     strays: Vec<OpenedStray>,
+    /// The spellings that go into the text.
+    spellings: Option<spelling::Spellings>,
     warnings: Vec<UnreadableComment>,
 }
 
@@ -174,6 +177,15 @@ impl DecryptedFile {
     /// # Errors
     /// If the format cannot hold a value.
     pub fn text(&self) -> Result<SecretBytes, EmitError> {
+        let text = self.text_of_values()?;
+        Ok(match &self.spellings {
+            Some(spellings) => spellings.restore(text, self.format),
+            None => text,
+        })
+    }
+
+    /// Returns the plain text as type and value alone give it.
+    fn text_of_values(&self) -> Result<SecretBytes, EmitError> {
         if self.format.container().is_some() {
             return self.format.emit(&self.tree, &Layout::default());
         }

@@ -71,13 +71,7 @@ pub trait FileFormat: Sync {
     ///
     /// # Errors
     /// If the map has no place for it.
-    fn append(
-        &self,
-        tree: &Tree,
-        map: NodeId,
-        key: &str,
-        value: &str,
-    ) -> Result<Edits, EmitError>;
+    fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError>;
 
     /// Writes a tree as new text, in SOPS' own layout.
     ///

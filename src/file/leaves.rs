@@ -94,15 +94,18 @@ impl<'s> Leaves<'s> {
         self.selection.comment(text)
     }
 
+    /// Returns whether the walk is directly inside a list.
+    pub(super) fn in_list(&self, tree: &Tree) -> bool {
+        self.open.last().is_some_and(|&id| tree.node(id).kind == NodeKind::List)
+    }
+
     /// Returns whether the leaf is a comment: one of the text, or a list member that holds an
     /// encrypted one, as SOPS writes them.
     pub(super) fn is_comment(&self, tree: &Tree, id: NodeId) -> bool {
         match tree.node(id).kind {
             NodeKind::Comment { .. } => true,
             NodeKind::Text(text) => {
-                let in_list =
-                    self.open.last().is_some_and(|&id| tree.node(id).kind == NodeKind::List);
-                in_list
+                self.in_list(tree)
                     && tree.text(text).starts_with(b"ENC[")
                     && Sealed::parse(tree.text(text))
                         .is_ok_and(|sealed| sealed.kind() == ValueType::Comment)

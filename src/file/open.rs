@@ -6,6 +6,7 @@ use crate::crypt::gcm::Cipher;
 use crate::crypt::mac::Mac;
 use crate::crypt::value::{self, Sealed, ValueError};
 use crate::file::leaves::{Leaves, has_content};
+use crate::file::spelling::{LAYOUT_PATH, Spellings};
 use crate::file::{
     DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, STRAY_PATH,
     UnreadableComment, position,
@@ -37,6 +38,7 @@ pub(super) fn decrypt(
             return Err(FileError::MacMismatch);
         }
     }
+    let spellings = metadata.layout.as_deref().and_then(|sealed| open_layout(sealed, &cipher));
     let mut file = DecryptedFile {
         tree,
         format,
@@ -44,11 +46,19 @@ pub(super) fn decrypt(
         detached,
         opened,
         strays: Vec::new(),
+        spellings,
         warnings: Vec::new(),
     };
     open_strays(&mut file, &cipher);
     recover_comments(&mut file, &cipher, &lost);
     Ok(file)
+}
+
+/// Opens the layout. One that does not open is of no use, and nothing depends on it.
+fn open_layout(sealed: &str, cipher: &Cipher) -> Option<Spellings> {
+    let mut text = SecretBytes::new();
+    Sealed::parse(sealed.as_bytes()).ok()?.open(cipher, LAYOUT_PATH, &mut text).ok()?;
+    Spellings::read(&text).filter(|spellings| !spellings.is_empty())
 }
 
 /// Opens the comments that SOPS does not see.
@@ -76,9 +86,10 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
     let mut attempts = COMMENT_ATTEMPTS;
     for stray in lost {
         // The first node behind the comment, as far as the tree follows the text.
-        let here = file.tree.nodes().partition_point(|node| {
-            node.span.is_some_and(|span| span.start <= stray.span.start)
-        });
+        let here = file
+            .tree
+            .nodes()
+            .partition_point(|node| node.span.is_some_and(|span| span.start <= stray.span.start));
         match places.open(file, cipher, stray.text, here, &mut attempts) {
             Some(plain) => file.strays.push(OpenedStray { sealed: stray.text, plain }),
             None => {

@@ -9,9 +9,10 @@ use crate::crypt::value::{Sealer, ValueError, looks_sealed};
 use crate::document::Document;
 use crate::edits::Edits;
 use crate::file::leaves::{Leaves, has_content};
-use crate::file::{FileError, Previous, STRAY_PATH, position, verify};
+use crate::file::spelling::{LAYOUT_PATH, Spellings};
+use crate::file::{EncryptedFile, FileError, Previous, STRAY_PATH, position, verify};
 use crate::format::{Block, Change, FileFormat, Layout};
-use crate::metadata::Metadata;
+use crate::metadata::{self, Metadata};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
 use crate::span::{Position, Span};
@@ -109,15 +110,51 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
         selector: &selector,
         everything: output.container().is_some(),
     };
-    verify::read_back(
-        written,
-        &tree,
-        &sealed.selected,
-        &sealed.comments,
-        &sealed.paths,
-        &cipher,
+    let meant = verify::Meant {
+        tree: &tree,
+        selected: &sealed.selected,
+        comments: &sealed.comments,
+        paths: &sealed.paths,
         in_place,
-    )
+    };
+    let text = verify::read_back(written, &meant, &cipher)?;
+    with_layout(text, output, data_key, in_place.then_some(&tree))
+}
+
+/// Decrypts what was written, which must give the data back with the right MAC, and adds what is
+/// needed for the exact text of `original` to come back.
+fn with_layout(
+    text: SecretBytes,
+    format: &'static dyn FileFormat,
+    data_key: &DataKey,
+    original: Option<&Tree>,
+) -> Result<SecretBytes, FileError> {
+    let unstable = |_| FileError::Unstable { path: None };
+    let opened = EncryptedFile::parse(format, SecretBytes::from(&*text))?
+        .decrypt(data_key)
+        .map_err(unstable)?;
+    let Some(original) = original else { return Ok(text) };
+    let shown = opened.text_of_values()?;
+    let spellings = if *shown == *original.source() {
+        Spellings::default()
+    } else {
+        let shown = format.parse(shown)?;
+        Spellings::between(original, &shown)
+    };
+    let unchanged = match &opened.spellings {
+        Some(old) => *old == spellings,
+        None => spellings.is_empty(),
+    };
+    if unchanged {
+        return Ok(text);
+    }
+    let cipher = data_key.cipher();
+    let mut sealed = SecretBytes::new();
+    Sealer::new(&cipher)
+        .seal(ValueType::Text, &spellings.write(), LAYOUT_PATH, &mut sealed)
+        .map_err(|error| FileError::Value { path: String::new(), position: None, error })?;
+    let mut tree = format.parse(text)?;
+    Ok(metadata::set_layout(&mut tree, format, &String::from_utf8_lossy(&sealed))?)
 }
 
 /// A comment of the document.
@@ -143,6 +180,13 @@ struct Sealing<'a> {
     comments: Vec<CommentPlan>,
     paths: SecretBytes,
     selected: Vec<bool>,
+}
+
+/// Whether a comment is selected, and where it stands.
+#[derive(Clone, Copy)]
+struct Selected {
+    yes: bool,
+    in_list: bool,
 }
 
 /// What sealing the leaves gave.
@@ -176,6 +220,7 @@ impl Sealing<'_> {
         while let Some(id) = leaves.next(tree) {
             if let NodeKind::Comment { text, inline } = tree.node(id).kind {
                 let selected = leaves.selects_comment(tree.text(text));
+                let selected = Selected { yes: selected, in_list: leaves.in_list(tree) };
                 self.comment(tree, id, (text, inline), selected, leaves.path())
                     .map_err(|error| value_error(tree, id, error))?;
                 continue;
@@ -259,15 +304,18 @@ impl Sealing<'_> {
         tree: &mut Tree,
         id: NodeId,
         (text, inline): (TextRef, bool),
-        selected: bool,
+        selected: Selected,
         path: &[u8],
     ) -> Result<(), ValueError> {
         let start = self.paths.len();
         self.paths.extend_from_slice(path);
         let path_span = Span::new(start, self.paths.len());
         let mut sealed = None;
-        // SOPS leaves an empty comment as it is.
-        if selected && !tree.text(text).is_empty() {
+        // SOPS leaves an empty comment as it is, but in a list it makes an empty text of it: there
+        // one blank is sealed.
+        let blank = selected.in_list && tree.text(text).is_empty();
+        let text = if selected.yes && blank { tree.intern(b" ") } else { text };
+        if selected.yes && !tree.text(text).is_empty() {
             self.scratch.resize(0);
             self.scratch.extend_from_slice(tree.text(text));
             let (new, verbatim) = self.seal(tree, ValueType::Comment, path, Some(id))?;

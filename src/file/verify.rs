@@ -28,6 +28,19 @@ pub(super) struct Written<'a> {
     pub(super) everything: bool,
 }
 
+/// What it was meant to be.
+pub(super) struct Meant<'a> {
+    /// The tree with the ciphertexts.
+    pub(super) tree: &'a Tree,
+    /// For each value in tree order, whether it is selected.
+    pub(super) selected: &'a [bool],
+    pub(super) comments: &'a [CommentPlan],
+    /// The key paths of the comments.
+    pub(super) paths: &'a [u8],
+    /// Whether the text is that of the plain file with replaced spans.
+    pub(super) in_place: bool,
+}
+
 /// A comment as a reader finds it.
 struct FoundComment {
     /// Its text alone.
@@ -40,13 +53,10 @@ struct FoundComment {
 /// Reads `written` back, compares it with `meant`, and returns the text.
 pub(super) fn read_back(
     written: Written<'_>,
-    meant: &Tree,
-    selected: &[bool],
-    planned: &[CommentPlan],
-    planned_paths: &[u8],
+    meant_file: &Meant<'_>,
     cipher: &Cipher,
-    in_place: bool,
 ) -> Result<SecretBytes, FileError> {
+    let &Meant { tree: meant, selected, in_place, .. } = meant_file;
     let Written { text, format, selector, everything } = written;
     let unstable = |path: Option<String>| FileError::Unstable { path };
     let tree = format.parse(text).map_err(|_| unstable(None))?;
@@ -95,7 +105,7 @@ pub(super) fn read_back(
             found.push(FoundComment { span, text: stray.text, path, selected: true });
         }
     }
-    let edits = comments(&tree, found, &paths, planned, (meant, planned_paths), cipher, in_place)?;
+    let edits = comments(&tree, found, &paths, meant_file, cipher)?;
     Ok(if edits.is_empty() { SecretBytes::from(tree.source()) } else { edits.apply(tree.source()) })
 }
 
@@ -142,11 +152,10 @@ fn comments(
     tree: &Tree,
     mut found: Vec<FoundComment>,
     paths: &[u8],
-    planned: &[CommentPlan],
-    (meant, planned_paths): (&Tree, &[u8]),
+    meant_file: &Meant<'_>,
     cipher: &Cipher,
-    in_place: bool,
 ) -> Result<Edits, FileError> {
+    let &Meant { tree: meant, comments: planned, paths: planned_paths, in_place, .. } = meant_file;
     let unstable = || FileError::Unstable { path: None };
     let mut planned: Vec<&CommentPlan> = planned.iter().collect();
     if in_place {

@@ -142,13 +142,7 @@ impl FileFormat for Json {
         Ok(edits)
     }
 
-    fn append(
-        &self,
-        tree: &Tree,
-        map: NodeId,
-        key: &str,
-        value: &str,
-    ) -> Result<Edits, EmitError> {
+    fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError> {
         let Some(last) = tree.children(map).last() else {
             return Err(EmitError::at(tree, map, "nothing can be added to an empty object"));
         };

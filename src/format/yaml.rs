@@ -13,7 +13,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::MAX_SOURCE;
-use crate::tree::Tree;
+use crate::tree::{NodeId, Tree};
 
 mod build;
 mod check;
@@ -32,6 +32,7 @@ mod tests;
 mod token;
 
 // The writer.
+mod append;
 mod block;
 mod block_scalar;
 mod emit;
@@ -90,6 +91,9 @@ impl FileFormat for Yaml {
     }
     fn attach(&self, tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError> {
         block::attach(tree, block)
+    }
+    fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError> {
+        append::append(tree, map, key, value)
     }
     fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
         emit::emit(tree, layout)

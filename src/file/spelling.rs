@@ -1,0 +1,376 @@
+//! The layout: what decryption cannot restore from types and values alone.
+//!
+//! Decrypting writes each value as SOPS would: `1.10` comes back as `1.1`, a folded text with
+//! other line breaks, an alias as a copy. Where that is not the text that was encrypted, the
+//! encrypted file gets a sealed list of spellings. It is found by doing it: the text that
+//! decryption gives is compared with the text that was encrypted, node by node; what is then
+//! still different, as a missing line break at the end, is one patch of the whole text.
+//!
+//! A spelling is used only while the text with it has the same data as the text without it, so a
+//! file that somebody else changed at worst comes back in SOPS' layout.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::edits::Edits;
+use crate::format::FileFormat;
+use crate::secret::SecretBytes;
+use crate::span::Span;
+use crate::tree::{Node, NodeId, NodeKind, Style, Tree, Value};
+
+/// The additional data of the sealed layout.
+pub(super) const LAYOUT_PATH: &[u8] = b"encfile_layout:";
+
+/// The version of the layout that is written; others are not used.
+const VERSION: u32 = 1;
+
+/// The spellings of a file.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Spellings {
+    #[serde(rename = "v")]
+    version: u32,
+    /// In the order of the tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<Spelling>,
+    /// What is different behind that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patch: Option<Patch>,
+}
+
+/// The spelling of one value, alias or comment.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Spelling {
+    /// The number of the document, from 0.
+    #[serde(rename = "d", default, skip_serializing_if = "is_zero")]
+    document: usize,
+    /// The number of the node in its document, in tree order, from 0.
+    #[serde(rename = "n")]
+    node: usize,
+    /// Its tree path.
+    #[serde(rename = "p")]
+    path: String,
+    /// The text in the source.
+    #[serde(rename = "t")]
+    text: Zeroizing<String>,
+    /// Whether the text begins with the tag and anchor.
+    #[serde(rename = "tag", default, skip_serializing_if = "is_false")]
+    properties: bool,
+}
+
+/// A replacement in the whole text.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Patch {
+    /// The length of the text that it is for, in bytes.
+    of: usize,
+    /// Where it begins.
+    at: usize,
+    /// How many bytes go.
+    cut: usize,
+    /// What comes in their place.
+    #[serde(rename = "t")]
+    text: Zeroizing<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl Spellings {
+    /// Returns whether there is nothing to restore.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.patch.is_none()
+    }
+
+    /// Reads what was sealed; `None` if it is of another version.
+    pub(super) fn read(text: &[u8]) -> Option<Spellings> {
+        let spellings: Spellings = serde_json::from_slice(text).ok()?;
+        (spellings.version == VERSION).then_some(spellings)
+    }
+
+    /// Returns the text to seal.
+    pub(super) fn write(&self) -> SecretBytes {
+        let mut text = SecretBytes::new();
+        // Neither the writer nor these types can fail.
+        let _ = serde_json::to_writer(&mut text, self);
+        text
+    }
+
+    /// Compares the text that was encrypted with the one that decryption gives.
+    pub(super) fn between(original: &Tree, shown: &Tree) -> Spellings {
+        let mut spellings = Spellings { version: VERSION, ..Spellings::default() };
+        let pairs = differences(original, shown).unwrap_or_default();
+        let ids: Vec<NodeId> = pairs.iter().map(|pair| pair.shown).collect();
+        for (pair, place) in pairs.iter().zip(places(shown, &ids)) {
+            let node = original.node(pair.original);
+            let text = region(node, pair.properties)
+                .and_then(|span| std::str::from_utf8(&original.source()[span.range()]).ok());
+            let Some(text) = text else { continue };
+            spellings.nodes.push(Spelling {
+                document: place.document,
+                node: place.node,
+                path: place.path,
+                text: Zeroizing::new(text.to_owned()),
+                properties: pair.properties,
+            });
+        }
+        let restored = spellings.apply_nodes(shown);
+        spellings.patch = Patch::between(&restored, original.source());
+        spellings
+    }
+
+    /// Returns the text with its spellings, or as it was where they do not fit it.
+    pub(super) fn restore(&self, shown: SecretBytes, format: &dyn FileFormat) -> SecretBytes {
+        let Ok(tree) = format.parse(SecretBytes::from(&*shown)) else { return shown };
+        let restored = self.apply_nodes(&tree);
+        let patched = self.patch.as_ref().and_then(|patch| patch.apply(&restored));
+        for candidate in patched.into_iter().chain([restored]) {
+            let same = format
+                .parse(SecretBytes::from(&*candidate))
+                .is_ok_and(|other| same_data(&tree, &other));
+            if same {
+                return candidate;
+            }
+        }
+        shown
+    }
+
+    fn apply_nodes(&self, shown: &Tree) -> SecretBytes {
+        let starts: Vec<usize> = shown.documents().map(NodeId::index).collect();
+        let mut wanted: Vec<(NodeId, &Spelling)> = self
+            .nodes
+            .iter()
+            .filter_map(|spelling| {
+                let index = starts.get(spelling.document)?.checked_add(spelling.node)?;
+                Some((shown.id_at(index)?, spelling))
+            })
+            .collect();
+        wanted.sort_by_key(|(id, _)| *id);
+        let ids: Vec<NodeId> = wanted.iter().map(|(id, _)| *id).collect();
+        let mut replaced: Vec<(Span, &Spelling)> = wanted
+            .iter()
+            .zip(places(shown, &ids))
+            .filter(|((_, spelling), place)| {
+                place.path == spelling.path && place.document == spelling.document
+            })
+            .filter_map(|((id, spelling), _)| {
+                Some((region(shown.node(*id), spelling.properties)?, *spelling))
+            })
+            .collect();
+        // A block scalar contains the comment of its header: the larger one has both.
+        replaced.sort_by_key(|(span, _)| (span.start, std::cmp::Reverse(span.end)));
+        let mut edits = Edits::new();
+        let mut end = 0;
+        for (span, spelling) in replaced {
+            if span.start >= end {
+                edits.replace(span, spelling.text.as_bytes());
+                end = span.end;
+            }
+        }
+        edits.apply(shown.source())
+    }
+}
+
+impl std::fmt::Debug for Spellings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Spellings({} nodes)", self.nodes.len())
+    }
+}
+
+impl Patch {
+    /// Returns what makes `wanted` of `text`; `None` if nothing is to be done, or it is not UTF-8.
+    fn between(text: &[u8], wanted: &[u8]) -> Option<Patch> {
+        if text == wanted {
+            return None;
+        }
+        let (text, wanted) = (std::str::from_utf8(text).ok()?, std::str::from_utf8(wanted).ok()?);
+        let alike = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
+            a.zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>()
+        };
+        let at = alike(&mut text.chars(), &mut wanted.chars());
+        let (rest, wanted) = (&text[at..], &wanted[at..]);
+        let end = alike(&mut rest.chars().rev(), &mut wanted.chars().rev());
+        Some(Patch {
+            of: text.len(),
+            at,
+            cut: rest.len() - end,
+            text: Zeroizing::new(wanted[..wanted.len() - end].to_owned()),
+        })
+    }
+
+    fn apply(&self, text: &[u8]) -> Option<SecretBytes> {
+        let end = self.at.checked_add(self.cut)?;
+        if text.len() != self.of || end > text.len() {
+            return None;
+        }
+        let mut edits = Edits::new();
+        edits.replace(Span::new(self.at, end), self.text.as_bytes());
+        Some(edits.apply(text))
+    }
+}
+
+/// A node that is spelled differently in two texts of the same data.
+struct Pair {
+    original: NodeId,
+    shown: NodeId,
+    /// Whether tag and anchor differ too.
+    properties: bool,
+}
+
+/// Returns the nodes that are spelled differently; `None` if the trees are not alike.
+fn differences(original: &Tree, shown: &Tree) -> Option<Vec<Pair>> {
+    let mut pairs = Vec::new();
+    let (mut ours, mut theirs) = (0, 0);
+    loop {
+        let (Some(id), Some(other)) = (original.id_at(ours), shown.id_at(theirs)) else {
+            let both_done = ours == original.nodes().len() && theirs == shown.nodes().len();
+            return both_done.then_some(pairs);
+        };
+        let (node, shown_node) = (original.node(id), shown.node(other));
+        if original.key(id) != shown.key(other)
+            || node.kind.is_container() != shown_node.kind.is_container()
+            || node.kind.is_comment() != shown_node.kind.is_comment()
+        {
+            return None;
+        }
+        if node.kind.is_container() {
+            if node.site.style == Style::Alias && shown_node.site.style != Style::Alias {
+                pairs.push(Pair { original: id, shown: other, properties: false });
+                ours = node.end();
+                theirs = shown_node.end();
+                continue;
+            }
+        } else {
+            let text = |tree: &Tree, node: &Node, properties| {
+                region(node, properties).map(|span| tree.source()[span.range()].to_vec())
+            };
+            let properties = property_text(original, node) != property_text(shown, shown_node);
+            let (a, b) = (
+                text(original, node, properties).map(Zeroizing::new),
+                text(shown, shown_node, properties).map(Zeroizing::new),
+            );
+            if a != b && a.is_some() && b.is_some() {
+                pairs.push(Pair { original: id, shown: other, properties });
+            }
+        }
+        ours += 1;
+        theirs += 1;
+    }
+}
+
+fn property_text<'t>(tree: &'t Tree, node: &Node) -> Option<&'t [u8]> {
+    node.site.properties.map(|span| &tree.source()[span.range()])
+}
+
+/// Returns the text of a node that a spelling stands for.
+fn region(node: &Node, properties: bool) -> Option<Span> {
+    let span = node.span?;
+    Some(match node.site.properties {
+        Some(before) if properties && before.start <= span.start => {
+            Span { start: before.start, end: span.end }
+        }
+        _ => span,
+    })
+}
+
+/// Where a node stands.
+struct Place {
+    document: usize,
+    node: usize,
+    path: String,
+}
+
+/// Returns the places of nodes, which are in tree order, in one walk.
+fn places(tree: &Tree, ids: &[NodeId]) -> Vec<Place> {
+    let mut places = Vec::with_capacity(ids.len());
+    let mut wanted = ids.iter().peekable();
+    let (mut document, mut start) = (0, 0);
+    // Each open container: its end, the length of its path, and the next position in a list.
+    let mut open: Vec<(usize, usize, Option<usize>)> = Vec::new();
+    let mut path = String::new();
+    for index in 0..tree.nodes().len() {
+        if wanted.peek().is_none() {
+            break;
+        }
+        let Some(id) = tree.id_at(index) else { break };
+        while let Some(&(end, _, _)) = open.last()
+            && end == index
+        {
+            open.pop();
+        }
+        if open.is_empty() && index > 0 {
+            document += 1;
+            start = index;
+        }
+        path.truncate(open.last().map_or(0, |&(_, length, _)| length));
+        let node = tree.node(id);
+        if let Some(key) = tree.key(id) {
+            path.push_str("[\"");
+            path.push_str(&String::from_utf8_lossy(key));
+            path.push_str("\"]");
+        } else if let Some((_, _, Some(position))) = open.last_mut() {
+            path.push('[');
+            path.push_str(&position.to_string());
+            path.push(']');
+            *position += usize::from(!node.kind.is_comment());
+        }
+        if wanted.next_if(|&&wanted| wanted == id).is_some() {
+            places.push(Place { document, node: index - start, path: path.clone() });
+        }
+        if node.kind.is_container() {
+            let position = (node.kind == NodeKind::List).then_some(0);
+            open.push((node.end(), path.len(), position));
+        }
+    }
+    places
+}
+
+/// Returns whether two texts have the same data: values, keys, order, and the comments of the
+/// text.
+fn same_data(a: &Tree, b: &Tree) -> bool {
+    let nodes = |tree: &Tree| -> Vec<NodeId> {
+        (0..tree.nodes().len())
+            .filter_map(|index| tree.id_at(index))
+            .filter(|&id| !tree.node(id).kind.is_comment())
+            .collect()
+    };
+    let comments = |tree: &Tree| -> Vec<Zeroizing<Vec<u8>>> {
+        let mut found: Vec<(Span, Zeroizing<Vec<u8>>)> = (0..tree.nodes().len())
+            .filter_map(|index| tree.id_at(index))
+            .filter_map(|id| Some((tree.node(id).span?, tree.comment(id)?)))
+            .map(|(span, text)| (span, Zeroizing::new(text.trim_ascii().to_vec())))
+            .collect();
+        found.sort_by_key(|(span, _)| *span);
+        found.into_iter().map(|(_, text)| text).collect()
+    };
+    let (ours, theirs) = (nodes(a), nodes(b));
+    ours.len() == theirs.len()
+        && ours.iter().zip(&theirs).all(|(&ours, &theirs)| {
+            let (node, other) = (a.node(ours), b.node(theirs));
+            a.key(ours) == b.key(theirs)
+                && match (a.value(ours), b.value(theirs)) {
+                    (Some(Value::Float(a)), Some(Value::Float(b))) => {
+                        a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
+                    }
+                    (Some(a), Some(b)) => same_value(a, b),
+                    (None, None) => node.kind == other.kind,
+                    _ => false,
+                }
+        })
+        && comments(a) == comments(b)
+}
+
+/// A float that is written without a point reads back as an integer: the data is the same.
+fn same_value(a: Value<'_>, b: Value<'_>) -> bool {
+    match (a, b) {
+        #[expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "exactly equal is meant")]
+        (Value::Float(float), Value::Integer(integer))
+        | (Value::Integer(integer), Value::Float(float)) => float == integer as f64,
+        (a, b) => a == b,
+    }
+}
