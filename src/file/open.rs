@@ -90,12 +90,11 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
             .tree
             .nodes()
             .partition_point(|node| node.span.is_some_and(|span| span.start <= stray.span.start));
-        match places.open(file, cipher, stray.text, here, &mut attempts) {
-            Some(plain) => file.strays.push(OpenedStray { sealed: stray.text, plain }),
-            None => {
-                let position = Position::of(file.tree.source(), stray.span.start as usize);
-                file.warnings.push(UnreadableComment { position: Some(position) });
-            }
+        if let Some(plain) = places.open(file, cipher, stray.text, here, &mut attempts) {
+            file.strays.push(OpenedStray { sealed: stray.text, plain });
+        } else {
+            let position = Position::of(file.tree.source(), stray.span.start as usize);
+            file.warnings.push(UnreadableComment { position: Some(position) });
         }
     }
 }
@@ -128,9 +127,8 @@ fn open_leaves(
     tree.reserve(tree.source().len() / 2);
     while let Some(id) = leaves.next(tree) {
         if leaves.is_comment(tree, id) {
-            let text = match tree.node(id).kind {
-                NodeKind::Comment { text, .. } | NodeKind::Text(text) => text,
-                _ => continue,
+            let (NodeKind::Comment { text, .. } | NodeKind::Text(text)) = tree.node(id).kind else {
+                continue;
             };
             if leaves.selects_comment(tree.text(text)) && value::looks_sealed(tree.text(text)) {
                 match opener.open(tree, cipher, leaves.path(), text) {
@@ -283,19 +281,16 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
         };
         let inline = matches!(file.tree.node(id).kind, NodeKind::Comment { inline: true, .. });
         let opened = places.open(file, cipher, sealed, id.index(), &mut attempts);
-        match opened {
-            Some(text) => {
-                file.tree.set(id, NodeKind::Comment { text, inline });
-                file.opened.push(OpenedLeaf { id, sealed, reusable: false });
-            }
-            None => {
-                let position = file
-                    .tree
-                    .node(id)
-                    .span
-                    .map(|span| Position::of(file.tree.source(), span.start as usize));
-                file.warnings.push(UnreadableComment { position });
-            }
+        if let Some(text) = opened {
+            file.tree.set(id, NodeKind::Comment { text, inline });
+            file.opened.push(OpenedLeaf { id, sealed, reusable: false });
+        } else {
+            let position = file
+                .tree
+                .node(id)
+                .span
+                .map(|span| Position::of(file.tree.source(), span.start as usize));
+            file.warnings.push(UnreadableComment { position });
         }
     }
     file.opened.sort_by_key(|leaf| leaf.id);

@@ -96,12 +96,11 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
         Some(previous) => metadata.patch(&previous.block, container)?,
         None => None,
     };
-    let block = match old_block {
-        Some(block) => block,
-        None => {
-            let block = metadata.to_tree(container.metadata_layout())?;
-            container.emit(&block, &container.layout_of(body, &layout))?
-        }
+    let block = if let Some(block) = old_block {
+        block
+    } else {
+        let block = metadata.to_tree(container.metadata_layout())?;
+        container.emit(&block, &container.layout_of(body, &layout))?
     };
     let place = previous.as_deref().and_then(|previous| previous.position);
     edits.append(&container.attach(body, &Block { text: &block, position: place })?);

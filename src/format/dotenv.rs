@@ -140,14 +140,13 @@ impl FileFormat for Dotenv {
         });
         let place = next.and_then(|id| tree.node(id).key?.span);
         let mut text = SecretBytes::with_capacity(block.text.len() + 2);
-        let offset = match place {
-            Some(span) => span.start as usize,
-            None => {
-                if !source.is_empty() && !source.ends_with(b"\n") {
-                    text.push(b'\n');
-                }
-                source.len()
+        let offset = if let Some(span) = place {
+            span.start as usize
+        } else {
+            if !source.is_empty() && !source.ends_with(b"\n") {
+                text.push(b'\n');
             }
+            source.len()
         };
         text.extend_from_slice(block.text);
         if !block.text.ends_with(b"\n") {

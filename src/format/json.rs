@@ -123,21 +123,18 @@ impl FileFormat for Json {
             edits.replace(span, whole.as_bytes());
             return Ok(edits);
         };
-        match block.position.and_then(|position| entries.get(position)) {
-            Some(&next) => {
-                let start = entry_span(tree, next).start as usize;
-                let mut entry = SecretBytes::from(text);
-                entry.push(b',');
-                entry.extend_from_slice(blank_before(tree.source(), start));
-                edits.insert(start, &entry);
-            }
-            None => {
-                let place = entry_span(tree, last);
-                let mut entry = SecretBytes::from(&b","[..]);
-                entry.extend_from_slice(blank_before(tree.source(), place.start as usize));
-                entry.extend_from_slice(text);
-                edits.insert(place.end as usize, &entry);
-            }
+        if let Some(&next) = block.position.and_then(|position| entries.get(position)) {
+            let start = entry_span(tree, next).start as usize;
+            let mut entry = SecretBytes::from(text);
+            entry.push(b',');
+            entry.extend_from_slice(blank_before(tree.source(), start));
+            edits.insert(start, &entry);
+        } else {
+            let place = entry_span(tree, last);
+            let mut entry = SecretBytes::from(&b","[..]);
+            entry.extend_from_slice(blank_before(tree.source(), place.start as usize));
+            entry.extend_from_slice(text);
+            edits.insert(place.end as usize, &entry);
         }
         Ok(edits)
     }
