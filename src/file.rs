@@ -198,7 +198,9 @@ impl DecryptedFile {
             }
         }
         edits.append(&self.detached.edits);
-        Ok(edits.apply(self.tree.source()))
+        edits
+            .try_apply(self.tree.source())
+            .ok_or_else(|| EmitError::whole("the metadata and a value share a place in the text"))
     }
 
     /// Returns the values as new text of another format.
@@ -353,5 +355,7 @@ fn position(tree: &Tree, id: NodeId) -> Option<Position> {
     Some(Position::of(tree.source(), span.start as usize))
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

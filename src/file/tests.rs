@@ -8,11 +8,11 @@ use crate::tree::Timestamp;
 
 const NOW: i64 = 1_790_000_000;
 
-fn key() -> DataKey {
+pub(super) fn key() -> DataKey {
     DataKey::from_bytes(&[3; 32]).unwrap()
 }
 
-fn metadata(rule: Option<(&str, &str)>) -> Metadata {
+pub(super) fn metadata(rule: Option<(&str, &str)>) -> Metadata {
     let fields = vec![("recipient".to_owned(), FieldValue::Text("age1x".to_owned()))];
     let key = WrappedKey {
         key: keys::from_fields("age", fields),
