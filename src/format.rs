@@ -13,11 +13,12 @@ pub mod json;
 pub mod yaml;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::edits::Edits;
 use crate::secret::SecretBytes;
 use crate::span::{Position, SourceTooLong};
-use crate::tree::{NodeId, TextRef, Tree};
+use crate::tree::{NodeId, Step, TextRef, Tree};
 
 /// All file formats, in the order in which contents are tried.
 pub static FORMATS: &[&dyn FileFormat] =
@@ -281,6 +282,44 @@ impl EmitError {
 
 fn at(path: Option<&str>) -> String {
     path.map(|path| format!(" at `{path}`")).unwrap_or_default()
+}
+
+/// How many duplicate keys are named one by one.
+const DUPLICATES_NAMED: usize = 20;
+
+/// Returns a warning for each of the first keys that stand in their map twice, and one for the
+/// others. Naming a place takes a walk over the text, so that the number is bounded.
+fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
+    let mut open: Vec<HashSet<&[u8]>> = Vec::new();
+    let mut warnings = Vec::new();
+    let mut others = 0;
+    for step in tree.walk(None) {
+        let (Step::Enter(id) | Step::Leaf(id)) = step else {
+            open.pop();
+            continue;
+        };
+        if let (Some(key), Some(keys)) = (tree.key(id), open.last_mut())
+            && !keys.insert(key)
+        {
+            if warnings.len() < DUPLICATES_NAMED {
+                let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
+                warnings.push(Warning {
+                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
+                    position: Some(Position::of(tree.source(), start as usize)),
+                });
+            } else {
+                others += 1;
+            }
+        }
+        if matches!(step, Step::Enter(_)) {
+            open.push(HashSet::new());
+        }
+    }
+    if others > 0 {
+        let message = format!("{others} more keys stand there twice").into();
+        warnings.push(Warning { message, position: None });
+    }
+    warnings
 }
 
 /// Something about a plain text that its owner should know.

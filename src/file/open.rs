@@ -19,6 +19,9 @@ use crate::tree::{NodeId, NodeKind, TextRef, Tree, Value};
 /// How many places are tried in all for comments that do not open where they stand.
 const COMMENT_ATTEMPTS: usize = 100_000;
 
+/// How many comments that do not open get their place.
+const COMMENTS_PLACED: usize = 20;
+
 /// Decrypts a file.
 pub(super) fn decrypt(
     file: EncryptedFile,
@@ -47,7 +50,7 @@ pub(super) fn decrypt(
         opened,
         strays: Vec::new(),
         spellings,
-        warnings: Vec::new(),
+        unreadable: Vec::new(),
     };
     open_strays(&mut file, &cipher);
     recover_comments(&mut file, &cipher, &lost);
@@ -93,8 +96,7 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
         if let Some(plain) = places.open(file, cipher, stray.text, here, &mut attempts) {
             file.strays.push(OpenedStray { sealed: stray.text, plain });
         } else {
-            let position = Position::of(file.tree.source(), stray.span.start as usize);
-            file.warnings.push(UnreadableComment { position: Some(position) });
+            file.note_unreadable(Some(stray.span));
         }
     }
 }
@@ -285,15 +287,21 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
             file.tree.set(id, NodeKind::Comment { text, inline });
             file.opened.push(OpenedLeaf { id, sealed, reusable: false });
         } else {
-            let position = file
-                .tree
-                .node(id)
-                .span
-                .map(|span| Position::of(file.tree.source(), span.start as usize));
-            file.warnings.push(UnreadableComment { position });
+            file.note_unreadable(file.tree.node(id).span);
         }
     }
     file.opened.sort_by_key(|leaf| leaf.id);
+}
+
+impl DecryptedFile {
+    /// Notes a comment that looks encrypted and did not open. The first ones get their place,
+    /// which takes a walk over the text.
+    fn note_unreadable(&mut self, span: Option<Span>) {
+        let position = span
+            .filter(|_| self.unreadable.len() < COMMENTS_PLACED)
+            .map(|span| Position::of(self.tree.source(), span.start as usize));
+        self.unreadable.push(UnreadableComment { position });
+    }
 }
 
 /// The key paths of all maps and lists of a file.

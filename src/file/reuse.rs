@@ -11,6 +11,7 @@ use std::ops::Range;
 use crate::crypt::canonical::{self, ValueType};
 use crate::file::leaves::{Leaves, has_content};
 use crate::file::{DecryptedFile, FileError, STRAY_PATH};
+use crate::format::{Block, FileFormat};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
@@ -30,8 +31,8 @@ pub struct Previous {
     hashers: (RandomState, RandomState),
     /// How many nodes the old and the new text have in common at the start and at the end.
     alike: (usize, usize),
-    /// The metadata block, and where it stood.
-    pub(super) block: SecretBytes,
+    /// The metadata block, unless it is to be written anew, and where it stood.
+    pub(super) block: Option<SecretBytes>,
     pub(super) position: Option<usize>,
     /// The plain text.
     text: SecretBytes,
@@ -66,6 +67,27 @@ impl Previous {
     /// Returns the plain text that the file had.
     pub fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// Returns the plain text with the metadata block in it.
+    ///
+    /// # Errors
+    /// If the text has no place for it.
+    pub fn text_with_metadata(&self, format: &dyn FileFormat) -> Result<SecretBytes, FileError> {
+        let plain = format.parse(SecretBytes::from(&*self.text))?;
+        let block = self.block.as_deref().unwrap_or_default();
+        let block = Block { text: block, position: self.position };
+        Ok(format.attach(&plain, &block)?.apply(plain.source()))
+    }
+
+    /// Returns the metadata block.
+    pub fn block(&self) -> &[u8] {
+        self.block.as_deref().unwrap_or_default()
+    }
+
+    /// Replaces the metadata block; `None` for one that is written anew.
+    pub fn set_block(&mut self, block: Option<SecretBytes>) {
+        self.block = block;
     }
 
     /// Takes the ciphertext of a value, if there is one. `leaf` is where the value stands now.
@@ -212,7 +234,7 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
         verbatim: true,
         hashers: (RandomState::new(), RandomState::new()),
         alike: (0, 0),
-        block: detached.block,
+        block: Some(detached.block),
         position: detached.position,
         text,
     };

@@ -111,8 +111,8 @@ fn encrypt_once(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileE
         &body
     };
     let old_block = match &previous {
-        Some(previous) => metadata.patch(&previous.block, container)?,
-        None => None,
+        Some(Previous { block: Some(block), .. }) => metadata.patch(block, container)?,
+        _ => None,
     };
     let block = if let Some(block) = old_block {
         block
@@ -443,12 +443,24 @@ pub struct ClearLeaf {
     pub position: Option<Position>,
 }
 
+/// Values that should be encrypted and are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClearLeaves {
+    /// The first ones.
+    pub leaves: Vec<ClearLeaf>,
+    /// How many more there are.
+    pub others: usize,
+}
+
+/// How many values in clear are named one by one.
+const LEAVES_NAMED: usize = 100;
+
 /// Returns the values that the rule covers and that stand in clear.
 pub(super) fn clear_leaves(
     tree: &Tree,
     metadata: &Metadata,
     format: &dyn FileFormat,
-) -> Vec<ClearLeaf> {
+) -> ClearLeaves {
     let selector = metadata.selector();
     let mut leaves = match format.container() {
         Some(_) => Leaves::selecting_all(),
@@ -465,8 +477,14 @@ pub(super) fn clear_leaves(
         let selected = leaves.selects_value(tree, id);
         let sealed = matches!(tree.value(id), Some(Value::Text(text)) if looks_sealed(text));
         if selected && has_content(tree, id) && !sealed {
-            clear.push(ClearLeaf { path: tree.path(id), position: position(tree, id) });
+            clear.push(id);
         }
     }
-    clear
+    // Naming a place takes a walk over the text.
+    let (named, others) = clear.split_at(clear.len().min(LEAVES_NAMED));
+    let leaves = named
+        .iter()
+        .map(|&id| ClearLeaf { path: tree.path(id), position: position(tree, id) })
+        .collect();
+    ClearLeaves { leaves, others: others.len() }
 }

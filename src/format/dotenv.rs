@@ -1,17 +1,15 @@
 //! dotenv as SOPS reads it: lines `key=value`, split at the first `=`, nothing trimmed, unquoted
 //! or expanded. `\n` in a value stands for a line break; a CR belongs to the value.
 
-use std::collections::HashMap;
-
 use crate::edits::Edits;
 use crate::format::{
     Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError, Warning,
+    SyntaxError, Warning, duplicate_warnings,
 };
 use crate::number;
 use crate::secret::SecretBytes;
-use crate::span::{Position, Span};
-use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, Step, TextRef, Tree, TreeBuilder, Value};
+use crate::span::Span;
+use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, TextRef, Tree, TreeBuilder, Value};
 
 /// What the keys of the metadata start with.
 const METADATA: &[u8] = b"sops_";
@@ -215,21 +213,7 @@ impl FileFormat for Dotenv {
     }
 
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
-        let mut lines: HashMap<&[u8], ()> = HashMap::new();
-        let mut warnings = Vec::new();
-        for step in tree.walk(None) {
-            let Step::Leaf(id) = step else { continue };
-            if let Some(key) = tree.key(id)
-                && lines.insert(key, ()).is_some()
-            {
-                let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
-                warnings.push(Warning {
-                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
-                    position: Some(Position::of(tree.source(), start as usize)),
-                });
-            }
-        }
-        warnings
+        duplicate_warnings(tree)
     }
 }
 

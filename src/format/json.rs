@@ -6,16 +6,14 @@
 mod parse;
 mod write;
 
-use std::collections::HashSet;
-
 use crate::edits::Edits;
 use crate::format::{
     Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError, Warning,
+    SyntaxError, Warning, duplicate_warnings,
 };
 use crate::secret::SecretBytes;
-use crate::span::{Position, Span};
-use crate::tree::{NodeId, Step, Tree};
+use crate::span::Span;
+use crate::tree::{NodeId, Tree};
 
 /// The key of the metadata.
 const METADATA: &[u8] = b"sops";
@@ -193,30 +191,7 @@ impl FileFormat for Json {
     }
 
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
-        let mut seen: Vec<HashSet<&[u8]>> = Vec::new();
-        let mut warnings = Vec::new();
-        for step in tree.walk(None) {
-            let id = match step {
-                Step::Enter(id) | Step::Leaf(id) => id,
-                Step::Leave(_) => {
-                    seen.pop();
-                    continue;
-                }
-            };
-            if let (Some(key), Some(keys)) = (tree.key(id), seen.last_mut())
-                && !keys.insert(key)
-            {
-                let offset = entry_span(tree, id).start as usize;
-                warnings.push(Warning {
-                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
-                    position: Some(Position::of(tree.source(), offset)),
-                });
-            }
-            if matches!(step, Step::Enter(_)) {
-                seen.push(HashSet::new());
-            }
-        }
-        warnings
+        duplicate_warnings(tree)
     }
 }
 

@@ -195,15 +195,18 @@ fn in_order<'t>(
         Err(failure) => return Err(error::decrypt(path, failure, &context.credentials)),
     };
     let clear = encrypted.clear_leaves();
-    if clear.is_empty() {
+    if clear.leaves.is_empty() {
         return Ok(Some(text));
     }
     let message = "the file is encrypted, but values that its rule covers stand in clear; \
                    its MAC does not cover them";
     let mut report = CliError::new(Exit::Generic, "clear-values", message).in_file(path);
-    for leaf in clear {
+    for leaf in clear.leaves {
         let place = leaf.position.map(|p| format!(" (line {}, column {})", p.line, p.column));
         report = report.detail(format!("  {}{}", leaf.path, place.unwrap_or_default()));
+    }
+    if clear.others > 0 {
+        report = report.detail(format!("  and {} more", clear.others));
     }
     let edit = "take them out of the file, and put them in with: encfile edit";
     Err(report.help(format!("{edit} {}", path.display())))
