@@ -9,6 +9,7 @@
 
 pub mod binary;
 pub mod dotenv;
+mod find;
 pub mod json;
 pub mod yaml;
 
