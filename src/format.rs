@@ -11,6 +11,7 @@ pub mod binary;
 pub mod dotenv;
 mod find;
 pub mod json;
+mod repeated;
 pub mod yaml;
 
 use std::borrow::Cow;
@@ -270,6 +271,10 @@ impl EmitError {
 fn at(path: Option<&str>) -> String {
     path.map(|path| format!(" at `{path}`")).unwrap_or_default()
 }
+
+/// The most warnings of one kind that are given: nobody reads more, and each has to look through
+/// the text for its place.
+const MOST_WARNINGS: usize = 100;
 
 /// Something about a plain text that its owner should know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,10 @@
 //! dotenv as SOPS reads it: lines `key=value`, split at the first `=`, nothing trimmed, unquoted
 //! or expanded. `\n` in a value stands for a line break; a CR belongs to the value.
 
-use std::collections::HashMap;
-
 use crate::edits::Edits;
 use crate::format::{
-    Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError, Warning,
+    Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MOST_WARNINGS,
+    MetadataLayout, SyntaxError, Warning, repeated,
 };
 use crate::number;
 use crate::secret::SecretBytes;
@@ -195,21 +193,22 @@ impl FileFormat for Dotenv {
     }
 
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
-        let mut lines: HashMap<&[u8], ()> = HashMap::new();
-        let mut warnings = Vec::new();
-        for step in tree.walk(None) {
-            let Step::Leaf(id) = step else { continue };
-            if let Some(key) = tree.key(id)
-                && lines.insert(key, ()).is_some()
-            {
-                let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
-                warnings.push(Warning {
-                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
-                    position: Some(Position::of(tree.source(), start as usize)),
-                });
+        let (keys, ids): (Vec<&[u8]>, Vec<NodeId>) = tree
+            .walk(None)
+            .filter_map(|step| match step {
+                Step::Leaf(id) => Some((tree.key(id)?, id)),
+                _ => None,
+            })
+            .unzip();
+        let twice = |(_, again): (usize, usize)| {
+            let id = ids[again];
+            let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
+            Warning {
+                message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
+                position: Some(Position::of(tree.source(), start as usize)),
             }
-        }
-        warnings
+        };
+        repeated::find(&keys, MOST_WARNINGS).into_iter().map(twice).collect()
     }
 }
 

@@ -6,16 +6,14 @@
 mod parse;
 mod write;
 
-use std::collections::HashSet;
-
 use crate::edits::Edits;
 use crate::format::{
-    Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError, Warning,
+    Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MOST_WARNINGS,
+    MetadataLayout, SyntaxError, Warning, repeated,
 };
 use crate::secret::SecretBytes;
 use crate::span::{Position, Span};
-use crate::tree::{NodeId, Step, Tree};
+use crate::tree::{NodeId, Step, Tree, Value};
 
 /// The key of the metadata.
 const METADATA: &[u8] = b"sops";
@@ -43,7 +41,11 @@ impl FileFormat for Json {
     }
 
     fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
-        let mut edits = Edits::new();
+        let room = changes.iter().map(|change| match tree.value(change.id) {
+            Some(Value::Text(text)) => text.len() + 2,
+            _ => 8,
+        });
+        let mut edits = Edits::with_capacity(changes.len(), room.sum());
         let mut rest = changes;
         while let Some((change, after)) = rest.split_first() {
             let Some(span) = tree.node(change.id).span else {
@@ -180,30 +182,35 @@ impl FileFormat for Json {
     }
 
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
-        let mut seen: Vec<HashSet<&[u8]>> = Vec::new();
-        let mut warnings = Vec::new();
+        // Every key with the object that it stands in.
+        let mut keys: Vec<(Option<NodeId>, &[u8])> = Vec::new();
+        let mut ids = Vec::new();
+        let mut open = Vec::new();
         for step in tree.walk(None) {
             let id = match step {
                 Step::Enter(id) | Step::Leaf(id) => id,
                 Step::Leave(_) => {
-                    seen.pop();
+                    open.pop();
                     continue;
                 }
             };
-            if let (Some(key), Some(keys)) = (tree.key(id), seen.last_mut())
-                && !keys.insert(key)
-            {
-                let offset = entry_span(tree, id).start as usize;
-                warnings.push(Warning {
-                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
-                    position: Some(Position::of(tree.source(), offset)),
-                });
+            if let Some(key) = tree.key(id) {
+                keys.push((open.last().copied(), key));
+                ids.push(id);
             }
             if matches!(step, Step::Enter(_)) {
-                seen.push(HashSet::new());
+                open.push(id);
             }
         }
-        warnings
+        let twice = |(_, again): (usize, usize)| {
+            let id = ids[again];
+            let offset = entry_span(tree, id).start as usize;
+            Warning {
+                message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
+                position: Some(Position::of(tree.source(), offset)),
+            }
+        };
+        repeated::find(&keys, MOST_WARNINGS).into_iter().map(twice).collect()
     }
 }
 

@@ -1,9 +1,7 @@
 //! What SOPS refuses once a text has been read: duplicate keys, and merges of what is no map.
 
-use std::collections::HashMap;
-
 use super::raw::{Raw, Shape, Stream, Tag};
-use crate::format::SyntaxError;
+use crate::format::{SyntaxError, repeated};
 use crate::span::Position;
 use crate::tree::Style;
 
@@ -58,11 +56,9 @@ fn duplicate<'t>(keys: &[Seen<'t>]) -> Option<(u32, Seen<'t>)> {
             Some((before.1, (key, again)))
         });
     }
-    let mut known = HashMap::with_capacity(keys.len());
-    keys.iter().find_map(|&(key, again)| {
-        let before = known.insert(key, again)?;
-        Some((before, (key, again)))
-    })
+    let texts: Vec<_> = keys.iter().map(|&(key, _)| key).collect();
+    let &(first, again) = repeated::find(&texts, 1).first()?;
+    Some((keys[first].1, keys[again]))
 }
 
 /// Returns what a key is compared by: its text, or the name of an alias.
