@@ -102,6 +102,7 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
     let place = previous.as_deref().and_then(|previous| previous.position);
     edits.append(&container.attach(body, &Block { text: &block, position: place })?);
     let text = edits.apply(body.source());
+    drop(edits);
 
     let written = verify::Written {
         text,
