@@ -73,7 +73,8 @@ impl EncryptedFile {
         Ok(keys::unwrap_any(&metadata.groups, metadata.shamir_threshold, order, with)?)
     }
 
-    /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
+    /// Returns the values that the file's rule covers and that stand in clear: the first hundred.
+    /// It needs no key.
     pub fn clear_leaves(&self) -> Vec<ClearLeaf> {
         seal::clear_leaves(&self.tree, &self.metadata, self.format)
     }

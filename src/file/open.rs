@@ -66,11 +66,17 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
                 file.strays.push(OpenedStray { sealed: stray.text, plain });
             }
             Err(_) => {
-                let position = Position::of(file.tree.source(), stray.span.start as usize);
-                file.warnings.push(UnreadableComment { position: Some(position) });
+                let position = place(file, stray.span);
+                file.warnings.push(UnreadableComment { position });
             }
         }
     }
+}
+
+/// Returns where a comment that cannot be read stands. After the first hundred there are no places:
+/// each has to look through the text.
+fn place(file: &DecryptedFile, span: Span) -> Option<Position> {
+    (file.warnings.len() < 100).then(|| Position::of(file.tree.source(), span.start as usize))
 }
 
 struct Opener {
@@ -289,11 +295,7 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
                 file.opened.push(OpenedLeaf { id, sealed, reusable: false });
             }
             None => {
-                let position = file
-                    .tree
-                    .node(id)
-                    .span
-                    .map(|span| Position::of(file.tree.source(), span.start as usize));
+                let position = file.tree.node(id).span.and_then(|span| place(file, span));
                 file.warnings.push(UnreadableComment { position });
             }
         }

@@ -341,7 +341,11 @@ pub struct ClearLeaf {
     pub position: Option<Position>,
 }
 
-/// Returns the values that the rule covers and that stand in clear.
+/// The most values in clear that are returned: nobody reads more, and each has to look through the
+/// text for its place.
+const MOST_CLEAR: usize = 100;
+
+/// Returns the first values that the rule covers and that stand in clear.
 pub(super) fn clear_leaves(
     tree: &Tree,
     metadata: &Metadata,
@@ -364,6 +368,9 @@ pub(super) fn clear_leaves(
         let sealed = matches!(tree.value(id), Some(Value::Text(text)) if looks_sealed(text));
         if selected && has_content(tree, id) && !sealed {
             clear.push(ClearLeaf { path: tree.path(id), position: position(tree, id) });
+            if clear.len() == MOST_CLEAR {
+                break;
+            }
         }
     }
     clear
