@@ -25,6 +25,11 @@ impl Edits {
         Edits::default()
     }
 
+    /// Returns no edits, with room for that many, and for their texts together in bytes.
+    pub fn with_capacity(edits: usize, bytes: usize) -> Edits {
+        Edits { texts: SecretBytes::with_capacity(bytes), list: Vec::with_capacity(edits) }
+    }
+
     /// Replaces the bytes at `at`.
     pub fn replace(&mut self, at: Span, text: &[u8]) {
         self.replace_with(at, |out| out.extend_from_slice(text));

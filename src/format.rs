@@ -9,7 +9,9 @@
 
 pub mod binary;
 pub mod dotenv;
+mod find;
 pub mod json;
+mod repeated;
 pub mod yaml;
 
 use std::borrow::Cow;

@@ -237,6 +237,12 @@ impl Tree {
         &self.source
     }
 
+    /// Returns the text that the tree was read from, alone.
+    pub fn into_source(self) -> SecretBytes {
+        // Nobody else holds it once the tree is built, so that this copies nothing.
+        Arc::try_unwrap(self.source).unwrap_or_else(|shared| SecretBytes::from(&**shared))
+    }
+
     /// Returns all nodes, in pre-order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

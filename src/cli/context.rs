@@ -71,7 +71,16 @@ impl Context {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(&self, path: &Path) -> Result<(SecretBytes, Stamp), CliError> {
+    pub fn read(&self, path: &Path) -> Result<SecretBytes, CliError> {
+        Ok(io::read_file(&self.env.absolute(path))?)
+    }
+
+    /// Reads a file that is to be replaced, and what is needed to see that it still is the same
+    /// then.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_with_stamp(&self, path: &Path) -> Result<(SecretBytes, Stamp), CliError> {
         Ok(io::read_with_stamp(&self.env.absolute(path))?)
     }
 

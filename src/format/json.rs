@@ -41,7 +41,11 @@ impl FileFormat for Json {
     }
 
     fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
-        let mut edits = Edits::new();
+        let room = changes.iter().map(|change| match tree.value(change.id) {
+            Some(Value::Text(text)) => text.len() + 2,
+            _ => 8,
+        });
+        let mut edits = Edits::with_capacity(changes.len(), room.sum());
         let mut rest = changes;
         while let Some((change, after)) = rest.split_first() {
             let Some(span) = tree.node(change.id).span else {

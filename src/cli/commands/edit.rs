@@ -108,7 +108,7 @@ struct Accepted {
 
 fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subject, CliError> {
     let order = decryption_order(arguments.opening.decryption_order.as_deref())?;
-    let (text, stamp) = context.read(path)?;
+    let (text, stamp) = context.read_with_stamp(path)?;
     let file = context.parse_encrypted(text, path, path, arguments.types.input())?;
     let (opened, data_key) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
     let format = opened.format();

@@ -29,9 +29,13 @@ pub fn run(
     let files = checked_files(context, &arguments.files, arguments.in_place)?;
     if !files.is_empty() {
         return for_each(context, &files, |path| {
-            let (text, stamp) = context.read(path)?;
             let name = arguments.filename_override.as_deref().unwrap_or(path);
-            let target = arguments.in_place.then(|| (context.env.absolute(path), stamp));
+            let (text, target) = if arguments.in_place {
+                let (text, stamp) = context.read_with_stamp(path)?;
+                (text, Some((context.env.absolute(path), stamp)))
+            } else {
+                (context.read(path)?, None)
+            };
             one(context, config, arguments, Input { text, path, name, target })
         });
     }

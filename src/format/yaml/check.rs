@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::raw::{Raw, Shape, Stream, Tag};
-use crate::format::SyntaxError;
+use crate::format::{SyntaxError, repeated};
 use crate::span::Position;
 use crate::tree::{Step, Style, Tree};
 
@@ -82,11 +82,9 @@ fn duplicate<'t>(keys: &[Seen<'t>]) -> Option<(u32, Seen<'t>)> {
             Some((before.1, (key, again)))
         });
     }
-    let mut known = HashMap::with_capacity(keys.len());
-    keys.iter().find_map(|&(key, again)| {
-        let before = known.insert(key, again)?;
-        Some((before, (key, again)))
-    })
+    let texts: Vec<_> = keys.iter().map(|&(key, _)| key).collect();
+    let &(first, again) = repeated::find(&texts, 1).first()?;
+    Some((keys[first].1, keys[again]))
 }
 
 /// Returns what a key is compared by: its text, or the name of an alias.
