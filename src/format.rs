@@ -15,7 +15,6 @@ mod repeated;
 pub mod yaml;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use crate::edits::Edits;
 use crate::secret::SecretBytes;
@@ -289,36 +288,46 @@ fn at(path: Option<&str>) -> String {
 /// How many duplicate keys are named one by one.
 const DUPLICATES_NAMED: usize = 20;
 
-/// Returns a warning for each of the first keys that stand in their map twice, and one for the
-/// others. Naming a place takes a walk over the text, so that the number is bounded.
-fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
-    let mut open: Vec<HashSet<&[u8]>> = Vec::new();
-    let mut warnings = Vec::new();
-    let mut others = 0;
+/// Returns the values whose key stood in their map before, in any document; `most` of them at most.
+fn repeated_keys(tree: &Tree, most: usize) -> Vec<NodeId> {
+    let mut open = Vec::new();
+    let mut keys: Vec<(Option<NodeId>, &[u8])> = Vec::new();
+    let mut ids = Vec::new();
     for step in tree.walk(None) {
         let (Step::Enter(id) | Step::Leaf(id)) = step else {
             open.pop();
             continue;
         };
-        if let (Some(key), Some(keys)) = (tree.key(id), open.last_mut())
-            && !keys.insert(key)
-        {
-            if warnings.len() < DUPLICATES_NAMED {
-                let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
-                warnings.push(Warning {
-                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
-                    position: Some(Position::of(tree.source(), start as usize)),
-                });
-            } else {
-                others += 1;
-            }
+        if let Some(key) = tree.key(id) {
+            keys.push((open.last().copied(), key));
+            ids.push(id);
         }
         if matches!(step, Step::Enter(_)) {
-            open.push(HashSet::new());
+            open.push(id);
         }
     }
-    if others > 0 {
-        let message = format!("{others} more keys stand there twice").into();
+    repeated::find(&keys, most).into_iter().map(|(_, again)| ids[again]).collect()
+}
+
+/// Returns the error of a key that stands in its map twice.
+fn repeated_key(tree: &Tree, id: NodeId) -> SyntaxError {
+    let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
+    let message = format!("the key at `{}` stands there twice", tree.path(id));
+    SyntaxError::at(tree.source(), start as usize, message)
+}
+
+/// Returns a warning for each of the first keys that stand in their map twice. Naming a place takes
+/// a walk over the text, so that the number is bounded.
+fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
+    let repeated = repeated_keys(tree, DUPLICATES_NAMED + 1);
+    let mut warnings: Vec<Warning> = repeated
+        .iter()
+        .take(DUPLICATES_NAMED)
+        .map(|&id| repeated_key(tree, id))
+        .map(|SyntaxError { message, position }| Warning { message, position })
+        .collect();
+    if repeated.len() > DUPLICATES_NAMED {
+        let message = "more keys stand in their map twice".into();
         warnings.push(Warning { message, position: None });
     }
     warnings

@@ -101,12 +101,6 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
     }
 }
 
-/// Returns where a comment that cannot be read stands. After the first hundred there are no places:
-/// each has to look through the text.
-fn place(file: &DecryptedFile, span: Span) -> Option<Position> {
-    (file.warnings.len() < 100).then(|| Position::of(file.tree.source(), span.start as usize))
-}
-
 struct Opener {
     opened: Vec<OpenedLeaf>,
     /// For each opened value whose text was not canonical: the leaf and its text.

@@ -106,7 +106,7 @@ pub(super) fn read_back(
         }
     }
     let edits = comments(&tree, found, &paths, meant_file, cipher)?;
-    Ok(if edits.is_empty() { SecretBytes::from(tree.source()) } else { edits.apply(tree.source()) })
+    Ok(if edits.is_empty() { tree.into_source() } else { edits.apply(tree.source()) })
 }
 
 fn next_value(leaves: &mut Leaves<'_>, tree: &Tree) -> Option<NodeId> {

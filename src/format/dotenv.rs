@@ -279,6 +279,7 @@ fn check_comment(tree: &Tree, id: NodeId, text: &[u8]) -> Result<(), EmitError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Step;
 
     fn tree(text: &str) -> Tree {
         Dotenv.parse(SecretBytes::from(text)).unwrap()

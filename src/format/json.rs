@@ -13,7 +13,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::Span;
-use crate::tree::{NodeId, Tree};
+use crate::tree::{NodeId, Tree, Value};
 
 /// The key of the metadata.
 const METADATA: &[u8] = b"sops";

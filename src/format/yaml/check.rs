@@ -1,11 +1,9 @@
 //! What SOPS refuses once a text has been read: duplicate keys, and merges of what is no map.
 
-use std::collections::{HashMap, HashSet};
-
 use super::raw::{Raw, Shape, Stream, Tag};
 use crate::format::{SyntaxError, repeated};
 use crate::span::Position;
-use crate::tree::{Step, Style, Tree};
+use crate::tree::Style;
 
 /// A key as it is compared: whether it is an alias, its text or name, and where it stands.
 type Seen<'t> = ((bool, &'t [u8]), u32);
@@ -16,8 +14,8 @@ const FEW: usize = 8;
 /// Checks all maps of `stream`, which was read from `source`.
 ///
 /// Two keys are the same if their texts are, whatever their types: `1` and `"1"`. As SOPS, this
-/// looks at the first document only, so that whatever SOPS wrote can be read; [`duplicate_key`]
-/// keeps new files from having duplicates anywhere.
+/// looks at the first document only, so that whatever SOPS wrote can be read; the
+/// format's refusal keeps new files from having duplicates anywhere.
 pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
     let second = stream.documents.get(1).map(|document| document.root);
     let mut keys: Vec<Seen<'_>> = Vec::new();
@@ -50,28 +48,6 @@ pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
         }
     }
     Ok(())
-}
-
-/// Returns the error of the first key that stands in its map twice, in any document.
-pub(super) fn duplicate_key(tree: &Tree) -> Option<SyntaxError> {
-    let mut open: Vec<HashSet<&[u8]>> = Vec::new();
-    for step in tree.walk(None) {
-        let (Step::Enter(id) | Step::Leaf(id)) = step else {
-            open.pop();
-            continue;
-        };
-        if let (Some(key), Some(keys)) = (tree.key(id), open.last_mut())
-            && !keys.insert(key)
-        {
-            let start = tree.node(id).key.and_then(|key| key.span).map_or(0, |span| span.start);
-            let message = format!("the key at `{}` stands there twice", tree.path(id));
-            return Some(SyntaxError::at(tree.source(), start as usize, message));
-        }
-        if matches!(step, Step::Enter(_)) {
-            open.push(HashSet::new());
-        }
-    }
-    None
 }
 
 /// Returns the first key that was there before, and where that was.
