@@ -9,6 +9,7 @@
 
 pub mod binary;
 pub mod dotenv;
+pub mod ini;
 pub mod json;
 pub mod yaml;
 
@@ -21,7 +22,7 @@ use crate::tree::{NodeId, TextRef, Tree};
 
 /// All file formats, in the order in which contents are tried.
 pub static FORMATS: &[&dyn FileFormat] =
-    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &yaml::Yaml];
+    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &ini::Ini, &yaml::Yaml];
 
 /// A file format. Implementations are pure and have no state.
 pub trait FileFormat: Sync {
