@@ -10,6 +10,7 @@
 pub mod binary;
 pub mod dotenv;
 mod find;
+pub mod ini;
 pub mod json;
 mod repeated;
 pub mod yaml;
@@ -23,7 +24,7 @@ use crate::tree::{NodeId, Step, TextRef, Tree};
 
 /// All file formats, in the order in which contents are tried.
 pub static FORMATS: &[&dyn FileFormat] =
-    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &yaml::Yaml];
+    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &ini::Ini, &yaml::Yaml];
 
 /// A file format. Implementations are pure and have no state.
 pub trait FileFormat: Sync {

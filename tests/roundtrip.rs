@@ -14,6 +14,9 @@ mod json {
 mod dotenv {
     super::laws!("dotenv");
 }
+mod ini {
+    super::laws!("ini");
+}
 mod binary {
     super::laws!("binary");
 }
@@ -76,6 +79,7 @@ fn for_each(folder: &str, check: impl Fn(&Sandbox, &Case)) {
     let format = match folder {
         "json" => "json",
         "dotenv" => "dotenv",
+        "ini" => "ini",
         "binary" => "binary",
         _ => "yaml",
     };

@@ -44,6 +44,7 @@ impl Vector {
             Some("yaml") => "yaml",
             Some("json") => "json",
             Some("env") => "dotenv",
+            Some("ini") => "ini",
             _ => "binary",
         }
     }

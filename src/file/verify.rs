@@ -77,7 +77,12 @@ pub(super) fn read_back(
             let start = paths.len();
             paths.extend_from_slice(leaves.path());
             let path = Span::new(start, paths.len());
-            if let TextRef::Source(span) = text {
+            // A text that was joined from several lines stands in clear: only its order counts.
+            let span = match text {
+                TextRef::Source(span) => Some(span),
+                TextRef::Pool(_) => tree.node(id).span,
+            };
+            if let Some(span) = span {
                 found.push(FoundComment { span, text, path, selected });
             }
             continue;
