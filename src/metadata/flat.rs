@@ -44,10 +44,13 @@ pub(super) fn read(
         };
         insert(&mut top, &key, value)?;
     }
-    match top.into_value() {
-        Some(FieldValue::Map(fields)) => Ok(fields),
-        _ => Err(MetadataError::NotAMap),
-    }
+    let Node::Map(top) = top else { return Err(MetadataError::NotAMap) };
+    top.into_iter()
+        .map(|(field, node)| match node.into_value() {
+            Some(value) => Ok((field, value)),
+            None => Err(MetadataError::Flattened { field }),
+        })
+        .collect()
 }
 
 enum Node {
@@ -84,38 +87,52 @@ enum Step<'k> {
 }
 
 /// Splits a flattened key at its separators, from left to right.
-fn steps(key: &str) -> Vec<Step<'_>> {
+///
+/// # Errors
+/// If there are more than [`MAX_STEPS`] of them. The rest is not looked at, so that a long key
+/// costs no more than reading it.
+fn steps(key: &str) -> Result<Vec<Step<'_>>, MetadataError> {
     let mut steps = Vec::new();
     let mut list = false;
-    let mut rest = key;
+    let mut start = 0;
     loop {
-        let map_at = rest.find(MAP);
-        let list_at = rest.find(LIST);
-        let next = match (map_at, list_at) {
-            (Some(map), Some(list)) if list < map => Some((list, true)),
-            (Some(map), _) => Some((map, false)),
-            (None, Some(list)) => Some((list, true)),
-            (None, None) => None,
-        };
-        let part = &rest[..next.map_or(rest.len(), |(at, _)| at)];
+        let next = separator(key, start);
+        let part = &key[start..next.map_or(key.len(), |(at, _)| at)];
         // As in SOPS, an index that is no number counts as 0.
         steps.push(if list { Step::List(part.parse().unwrap_or(0)) } else { Step::Map(part) });
+        if steps.len() > MAX_STEPS {
+            return Err(MetadataError::TooDeep);
+        }
         match next {
-            Some((at, next_list)) => {
-                rest = &rest[at + if next_list { LIST.len() } else { MAP.len() }..];
-                list = next_list;
+            Some((at, found)) => {
+                start = at + found.len();
+                list = found == LIST;
             }
-            None => return steps,
+            None => return Ok(steps),
         }
     }
 }
 
+/// Returns the first separator from `start` on, and where it is.
+fn separator(key: &str, start: usize) -> Option<(usize, &'static str)> {
+    // Both begin alike: one pass finds the nearer one, and looks at nothing behind it.
+    let bytes = key.as_bytes();
+    memchr::memmem::find_iter(&bytes[start..], b"__").find_map(|at| {
+        let at = start + at;
+        // In `___map_` the separator begins at the second `_`, which the search skips.
+        [at, at + 1].into_iter().find_map(|at| {
+            let rest = bytes.get(at..)?;
+            [MAP, LIST]
+                .into_iter()
+                .find(|text| rest.starts_with(text.as_bytes()))
+                .map(|text| (at, text))
+        })
+    })
+}
+
 fn insert(top: &mut Node, key: &str, value: String) -> Result<(), MetadataError> {
     let conflict = || MetadataError::Flattened { field: key.to_owned() };
-    let steps = steps(key);
-    if steps.len() > MAX_STEPS {
-        return Err(MetadataError::TooDeep);
-    }
+    let steps = steps(key)?;
     let mut node = top;
     for (at, step) in steps.iter().enumerate() {
         let fresh = || match steps.get(at + 1) {

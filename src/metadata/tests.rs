@@ -110,3 +110,41 @@ fn flattened_lists_have_no_holes() {
         assert!(read(&format!("{bad}{rest}")).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_hole_in_a_flattened_list_is_named() {
+    let text = "sops_lastmodified=2026-01-02T03:04:05Z\nsops_age__list_1__map_enc=x\n";
+    let tree = Dotenv.parse(SecretBytes::from(text)).unwrap();
+    assert_eq!(
+        Metadata::read(&tree, MetadataLayout::Flat).unwrap_err(),
+        MetadataError::Flattened { field: "age".to_owned() }
+    );
+}
+
+#[test]
+fn flattened_keys_are_split_at_every_separator() {
+    let read = |key: &str| {
+        let text = format!("sops_lastmodified=2026-01-02T03:04:05Z\n{key}=x\n");
+        let tree = Dotenv.parse(SecretBytes::from(text.as_str())).unwrap();
+        Metadata::read(&tree, MetadataLayout::Flat).map(|metadata| metadata.keys().count())
+    };
+    assert_eq!(read("sops_age__list_0__map_enc"), Ok(1));
+    assert_eq!(read("sops_x___list_0__map_enc"), Ok(1));
+    assert_eq!(read("sops_x____list_0__map_enc"), Ok(1));
+    assert_eq!(read("sops_x__list__0__map_enc"), Ok(1));
+    // Only a list of maps with `enc` is one of keys.
+    assert_eq!(read("sops_x_list_0__map_enc"), Err(MetadataError::NoKeys));
+    assert_eq!(read("sops_x__list_0__lis_enc"), Err(MetadataError::NoKeys));
+}
+
+/// The quadratic way took a minute for this.
+#[test]
+fn a_flattened_key_of_many_steps_is_refused_at_once() {
+    for step in ["__list_0", "__map_a", "__", "___map"] {
+        let text =
+            format!("sops_lastmodified=2026-01-02T03:04:05Z\nsops_{}=x\n", step.repeat(300_000));
+        let tree = Dotenv.parse(SecretBytes::from(text.as_str())).unwrap();
+        let error = Metadata::read(&tree, MetadataLayout::Flat).unwrap_err();
+        assert!(matches!(error, MetadataError::TooDeep | MetadataError::NoKeys), "{step}");
+    }
+}
