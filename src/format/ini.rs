@@ -133,6 +133,24 @@ impl FileFormat for Ini {
         Ok(edits)
     }
 
+    /// The value is one that needs no quotes: a ciphertext.
+    fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError> {
+        let source = tree.source();
+        let Some(last) =
+            tree.children(map).filter_map(|id| tree.node(id).span).map(|s| s.end).max()
+        else {
+            return Err(EmitError::at(tree, map, "nothing can be added to an empty section"));
+        };
+        let last = last as usize;
+        let end = memchr::memchr(b'\n', &source[last..]).map_or(source.len(), |at| last + at);
+        let crlf = source[..end].ends_with(b"\r");
+        let end = end - usize::from(crlf);
+        let newline = if crlf { "\r\n" } else { "\n" };
+        let mut edits = Edits::new();
+        edits.insert(end, format!("{newline}{key} = {value}").as_bytes());
+        Ok(edits)
+    }
+
     fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
         write::document(tree, layout)
     }
