@@ -179,7 +179,7 @@ pub(super) fn is_word(byte: u8) -> bool {
 }
 
 /// Returns whether a line break may start with `byte`.
-pub(super) fn may_break(byte: u8) -> bool {
+fn may_break(byte: u8) -> bool {
     (byte == b'\n') | (byte == b'\r') | (byte == 0xC2) | (byte == 0xE2)
 }
 

@@ -3,7 +3,7 @@
 //! A scalar whose text is a stretch of the source is left there; everything else, such as folded
 //! lines and escapes, is written to the scanner's `decoded` text, which is wiped in the end.
 
-use super::cursor::{Mark, break_length, is_blank, may_break};
+use super::cursor::{Mark, break_length, is_blank};
 use super::scan::Scanner;
 use super::token::{Token, TokenKind};
 use crate::format::{SyntaxError, find};
@@ -120,18 +120,17 @@ impl Scanner<'_> {
     fn plain_word_end(&self) -> usize {
         let source = self.cursor.source();
         let flow = self.flow() > 0;
-        let wanted = |byte: u8| {
-            let indicator = (byte == b',')
-                | (byte == b'?')
-                | (byte == b'[')
-                | (byte == b']')
-                | (byte == b'{')
-                | (byte == b'}');
-            (byte <= b' ') | (byte == b':') | may_break(byte) | (flow & indicator)
+        // Every ASCII line break and blank is among the first.
+        let block_end =
+            |byte: u8| (byte <= b' ') | (byte == b':') | (byte == 0xC2) | (byte == 0xE2);
+        let flow_end = |byte: u8| {
+            let bracket = (byte | 0x20 == b'{') | (byte | 0x20 == b'}');
+            block_end(byte) | bracket | (byte == b',') | (byte == b'?')
         };
         let mut end = self.cursor.at();
         loop {
-            end += find::first(&source[end..], wanted);
+            let rest = &source[end..];
+            end += if flow { find::first(rest, flow_end) } else { find::first(rest, block_end) };
             let Some(&byte) = source.get(end) else { break };
             let ends = match byte {
                 b' ' | b'\t' | b'\n' | b'\r' => true,
@@ -201,8 +200,9 @@ impl Scanner<'_> {
         let source = self.cursor.source();
         loop {
             let from = self.cursor.at();
-            let wanted =
-                |byte: u8| (byte <= b' ') | (byte == b'\\') | (byte == quote) | may_break(byte);
+            let wanted = |byte: u8| {
+                (byte <= b' ') | (byte == b'\\') | (byte == quote) | (byte == 0xC2) | (byte == 0xE2)
+            };
             let mut to = from;
             loop {
                 to += find::first(&source[to..], wanted);
