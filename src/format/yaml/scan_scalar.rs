@@ -117,6 +117,7 @@ impl Scanner<'_> {
     }
 
     /// Returns the end of the word that starts here in a plain scalar.
+    #[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
     fn plain_word_end(&self) -> usize {
         let source = self.cursor.source();
         let flow = self.flow() > 0;
@@ -196,6 +197,7 @@ impl Scanner<'_> {
 
     /// Reads what stands in quotes up to a blank, a line end or the closing quote. Returns
     /// whether an escaped line break ended it.
+    #[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
     fn quoted_word(&mut self, quote: u8, text: &mut Text) -> Result<bool, SyntaxError> {
         let source = self.cursor.source();
         loop {
