@@ -247,6 +247,7 @@ impl Reader<'_> {
     }
 
     /// Returns the end of the characters that stand for themselves.
+    #[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
     fn run(&self) -> usize {
         let special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
         self.at + find::first(&self.text[self.at..], special)

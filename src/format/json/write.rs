@@ -31,6 +31,7 @@ pub(super) fn scalar(tree: &Tree, id: NodeId, out: &mut SecretBytes) -> Result<(
 
 /// Writes a string with the escapes of Go's encoder: `<`, `>`, `&` and the two Unicode line
 /// separators too.
+#[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
 pub(super) fn string(text: &str, out: &mut SecretBytes) {
     let special = |byte: u8| {
         (byte < 0x20)

@@ -15,7 +15,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::comments::Chain;
 use super::raw::{Document, Raw, Shape, Stream, Tag};
-use super::resolve::{Resolved, resolve_plain};
+use super::resolve::{Resolved, may_be_typed, resolve_plain};
 use super::scan::{MAX_DEPTH, TOO_DEEP};
 use crate::format::SyntaxError;
 use crate::secret::SecretBytes;
@@ -351,8 +351,12 @@ impl Build<'_> {
             }
             _ => {}
         }
-        let plain =
-            std::str::from_utf8(self.builder.text(text)).map_or(Resolved::Text, resolve_plain);
+        let bytes = self.builder.text(text);
+        // Most texts are told by their first letter.
+        if raw.tag == Tag::None && !may_be_typed(bytes) {
+            return Ok(Resolved::Text);
+        }
+        let plain = std::str::from_utf8(bytes).map_or(Resolved::Text, resolve_plain);
         let fits = match (raw.tag, plain) {
             (Tag::Float, Resolved::Integer(number)) => {
                 #[allow(clippy::cast_precision_loss)] // as SOPS does

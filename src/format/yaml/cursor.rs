@@ -179,7 +179,8 @@ pub(super) fn is_word(byte: u8) -> bool {
 }
 
 /// Returns whether a line break may start with `byte`.
-pub(super) fn may_break(byte: u8) -> bool {
+#[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
+fn may_break(byte: u8) -> bool {
     (byte == b'\n') | (byte == b'\r') | (byte == 0xC2) | (byte == 0xE2)
 }
 
@@ -213,6 +214,7 @@ pub(super) fn characters(text: &[u8]) -> usize {
 ///
 /// # Errors
 /// For UTF-16, for invalid UTF-8, and for characters that YAML forbids everywhere.
+#[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
 pub(super) fn check(source: &[u8]) -> Result<usize, SyntaxError> {
     if source.starts_with(b"\xFE\xFF") || source.starts_with(b"\xFF\xFE") {
         let message = "the text is UTF-16, which is not supported: convert it to UTF-8";

@@ -40,6 +40,16 @@ pub(super) fn resolve_plain(text: &str) -> Resolved {
     }
 }
 
+/// Returns whether the plain scalar `text` can be anything but text, by its first byte.
+pub(super) fn may_be_typed(text: &[u8]) -> bool {
+    matches!(
+        text.first(),
+        None | Some(
+            b'~' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'.' | b'+' | b'-' | b'0'..=b'9'
+        )
+    )
+}
+
 /// Resolves the texts that are listed one by one.
 fn resolve_word(text: &str) -> Option<Resolved> {
     Some(match text {
@@ -265,7 +275,9 @@ mod tests {
 
     /// Writes a result in one line, so that tables stay readable.
     fn show(text: &str) -> String {
-        match resolve_plain(text) {
+        let resolved = resolve_plain(text);
+        assert!(resolved == Resolved::Text || may_be_typed(text.as_bytes()), "{text:?}");
+        match resolved {
             Resolved::Null => "null".to_owned(),
             Resolved::Boolean(flag) => format!("bool {flag}"),
             Resolved::Integer(number) => format!("int {number}"),

@@ -91,17 +91,25 @@ impl<'s> Scanner<'s> {
     }
 
     /// Returns the next token and lets it have its comments.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<Token, SyntaxError> {
-        while !self.ready {
-            if self.queue.len() > 2 && !self.head_may_become_key()? {
-                self.ready = true;
-            } else {
-                self.fetch()?;
-            }
+        if !self.ready {
+            self.prepare()?;
         }
         let token = self.queue[0];
         self.comments.reach(&token);
         Ok(token)
+    }
+
+    /// Reads on until the head of the queue is final. A function of its own, so that looking at
+    /// the same token again, which the parser does all the time, is a few instructions.
+    #[inline(never)]
+    fn prepare(&mut self) -> Result<(), SyntaxError> {
+        while self.queue.len() <= 2 || self.head_may_become_key()? {
+            self.fetch()?;
+        }
+        self.ready = true;
+        Ok(())
     }
 
     /// Steps over the token that was peeked.

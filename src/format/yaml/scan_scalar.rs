@@ -3,7 +3,7 @@
 //! A scalar whose text is a stretch of the source is left there; everything else, such as folded
 //! lines and escapes, is written to the scanner's `decoded` text, which is wiped in the end.
 
-use super::cursor::{Mark, break_length, is_blank, may_break};
+use super::cursor::{Mark, break_length, is_blank};
 use super::scan::Scanner;
 use super::token::{Token, TokenKind};
 use crate::format::{SyntaxError, find};
@@ -117,21 +117,21 @@ impl Scanner<'_> {
     }
 
     /// Returns the end of the word that starts here in a plain scalar.
+    #[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
     fn plain_word_end(&self) -> usize {
         let source = self.cursor.source();
         let flow = self.flow() > 0;
-        let wanted = |byte: u8| {
-            let indicator = (byte == b',')
-                | (byte == b'?')
-                | (byte == b'[')
-                | (byte == b']')
-                | (byte == b'{')
-                | (byte == b'}');
-            (byte <= b' ') | (byte == b':') | may_break(byte) | (flow & indicator)
+        // Every ASCII line break and blank is among the first.
+        let block_end =
+            |byte: u8| (byte <= b' ') | (byte == b':') | (byte == 0xC2) | (byte == 0xE2);
+        let flow_end = |byte: u8| {
+            let bracket = (byte | 0x20 == b'{') | (byte | 0x20 == b'}');
+            block_end(byte) | bracket | (byte == b',') | (byte == b'?')
         };
         let mut end = self.cursor.at();
         loop {
-            end += find::first(&source[end..], wanted);
+            let rest = &source[end..];
+            end += if flow { find::first(rest, flow_end) } else { find::first(rest, block_end) };
             let Some(&byte) = source.get(end) else { break };
             let ends = match byte {
                 b' ' | b'\t' | b'\n' | b'\r' => true,
@@ -197,12 +197,14 @@ impl Scanner<'_> {
 
     /// Reads what stands in quotes up to a blank, a line end or the closing quote. Returns
     /// whether an escaped line break ended it.
+    #[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
     fn quoted_word(&mut self, quote: u8, text: &mut Text) -> Result<bool, SyntaxError> {
         let source = self.cursor.source();
         loop {
             let from = self.cursor.at();
-            let wanted =
-                |byte: u8| (byte <= b' ') | (byte == b'\\') | (byte == quote) | may_break(byte);
+            let wanted = |byte: u8| {
+                (byte <= b' ') | (byte == b'\\') | (byte == quote) | (byte == 0xC2) | (byte == 0xE2)
+            };
             let mut to = from;
             loop {
                 to += find::first(&source[to..], wanted);
