@@ -149,7 +149,7 @@ pub struct TypeArgs {
     output_type: Option<String>,
 
     /// Spaces a level in new text
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=64))]
     pub indent: Option<u32>,
 }
 
