@@ -10,8 +10,25 @@ use crate::cli::env;
 use crate::cli::personality::Personality;
 use crate::format::{FORMATS, FileFormat, by_name};
 
-/// The words that begin a command.
-const COMMANDS: &[&str] = &["encrypt", "decrypt", "edit", "help"];
+/// The words that begin a command: also those of SOPS that are not built in, which are an error
+/// and never the name of a file to edit.
+const COMMANDS: &[&str] = &[
+    "encrypt",
+    "decrypt",
+    "edit",
+    "help",
+    "rotate",
+    "set",
+    "unset",
+    "updatekeys",
+    "groups",
+    "exec-env",
+    "exec-file",
+    "publish",
+    "keyservice",
+    "filestatus",
+    "completion",
+];
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
