@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod commands;
+mod errors;
 mod files;
 mod peers;
 mod readme;

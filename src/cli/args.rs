@@ -11,8 +11,25 @@ use crate::cli::personality::Personality;
 use crate::crypt::canonical::read_boolean;
 use crate::format::{FORMATS, FileFormat, by_name};
 
-/// The words that begin a command.
-const COMMANDS: &[&str] = &["encrypt", "decrypt", "edit", "help"];
+/// The words that begin a command: also those of SOPS that are not built in, which are an error
+/// and never the name of a file to edit.
+const COMMANDS: &[&str] = &[
+    "encrypt",
+    "decrypt",
+    "edit",
+    "help",
+    "rotate",
+    "set",
+    "unset",
+    "updatekeys",
+    "groups",
+    "exec-env",
+    "exec-file",
+    "publish",
+    "keyservice",
+    "filestatus",
+    "completion",
+];
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
@@ -166,7 +183,7 @@ pub struct TypeArgs {
     output_type: Option<String>,
 
     /// Spaces a level in new text
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=64))]
     pub indent: Option<u32>,
 }
 

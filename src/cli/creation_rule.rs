@@ -1,14 +1,17 @@
 //! Which config, which rule: what a new file is encrypted with.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{KeyArgs, RuleArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::os::attributes;
 use crate::config::{
-    Config, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, Strictness, candidates, relative,
+    Config, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, MAX_SIZE, Strictness, candidates,
+    relative,
 };
 use crate::format::{FileFormat, Layout};
 use crate::keys::{self, FOREIGN_KINDS, KeyGroup, WrapError, WrappedKey};
@@ -102,9 +105,9 @@ pub fn for_file(
 pub fn default_file(context: &Context, config: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     let found = match config {
         Some(path) => Some(load(context, path)?),
-        None => {
-            first(context, context.env.directory()).map(|path| load(context, &path)).transpose()?
-        }
+        None => first(context, context.env.directory())
+            .map(|path| load_found(context, &path))
+            .transpose()?,
     };
     let Some(Found { config, path }) = found else { return Ok(None) };
     Ok(config.encfile.default_file.map(|file| match path.parent() {
@@ -120,7 +123,9 @@ fn find(context: &Context, config: Option<&Path>, file: &Path) -> Result<Option<
     }
     let working = first(context, context.env.directory());
     if !context.personality.searches_config_from_file() {
-        return working.map(|path| load(context, &path)).transpose();
+        let Some(working) = working else { return Ok(None) };
+        trusted(context, &working, file)?;
+        return load_found(context, &working).map(Some);
     }
     let own = file.parent().and_then(|directory| first(context, directory));
     let Some(own) = own else {
@@ -135,10 +140,11 @@ fn find(context: &Context, config: Option<&Path>, file: &Path) -> Result<Option<
         }
         return Ok(None);
     };
-    let found = load(context, &own)?;
+    trusted(context, &own, file)?;
+    let found = load_found(context, &own)?;
     if let Some(other) = working.filter(|other| *other != own) {
         // SOPS starts at the working directory: whoever uses both must get the same file.
-        let disagrees = load(context, &other).is_ok_and(|other| {
+        let disagrees = load_found(context, &other).is_ok_and(|other| {
             let (ours, theirs) = (found.rule(file), other.rule(file));
             theirs.is_some() && ours.map(effect) != theirs.map(effect)
         });
@@ -202,12 +208,46 @@ fn first(context: &Context, directory: &Path) -> Option<PathBuf> {
     None
 }
 
+/// Refuses a config that somebody else may have put above the file, to be among its recipients.
+fn trusted(context: &Context, config: &Path, file: &Path) -> Result<(), CliError> {
+    let directory = config.parent().unwrap_or(Path::new("/"));
+    let beside = file.parent().unwrap_or(Path::new("/"));
+    let why = if attributes::is_shared_directory(directory) {
+        "stands in a directory where every user can put one"
+    } else if attributes::is_of_another_user(config, beside) {
+        "belongs to another user"
+    } else {
+        return Ok(());
+    };
+    let message = format!("the config `{}` {why}", config.display());
+    if !context.personality.refuses_planted_config() {
+        context.ui.warn(message);
+        return Ok(());
+    }
+    Err(CliError::new(Exit::Generic, "config", message)
+        .in_file(file)
+        .help(format!("if it is the right one: --config {}", config.display())))
+}
+
+/// Loads a config that was found: a regular file, so that a planted pipe does not stop the search.
+fn load_found(context: &Context, path: &Path) -> Result<Found, CliError> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let message = format!("could not read config file: {}: not a regular file", path.display());
+        return Err(CliError::new(Exit::Generic, "config", message));
+    }
+    load(context, path)
+}
+
 fn load(context: &Context, path: &Path) -> Result<Found, CliError> {
     let path = context.env.absolute(path);
-    let text = fs::read(&path).map_err(|error| {
-        let message = format!("could not read config file: {}: {error}", path.display());
-        CliError::new(Exit::Generic, "config", message)
-    })?;
+    let mut text = Vec::new();
+    // One byte more than is accepted: what follows is not read, and a device has no end.
+    File::open(&path)
+        .and_then(|file| file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text))
+        .map_err(|error| {
+            let message = format!("could not read config file: {}: {error}", path.display());
+            CliError::new(Exit::Generic, "config", message)
+        })?;
     let strictness = if context.personality.refuses_unknown_fields() {
         Strictness::Strict
     } else {

@@ -9,6 +9,7 @@ use crate::cli::editor::EditorError;
 use crate::cli::exit::Exit;
 use crate::cli::io::IoError;
 use crate::cli::personality::Personality;
+use crate::cli::ui::one_line;
 use crate::config::ConfigError;
 use crate::file::FileError;
 use crate::format::{EmitError, SyntaxError};
@@ -84,13 +85,13 @@ impl CliError {
             Personality::Sops => text.push_str(&self.0.message),
         }
         if let Some((path, position)) = &self.0.place {
-            let _ = write!(text, "\n  --> {}", path.display());
+            let _ = write!(text, "\n  --> {}", one_line(&path.display().to_string()));
             if let Some(Position { line, column }) = position {
                 let _ = write!(text, ":{line}:{column}");
             }
         }
         for line in &self.0.details {
-            let _ = write!(text, "\n{line}");
+            let _ = write!(text, "\n{}", one_line(line));
         }
         for help in &self.0.help {
             let _ = write!(text, "\nhelp: {}", help.replace('\n', "\n      "));

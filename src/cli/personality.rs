@@ -52,6 +52,12 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether a config that another user may have put above the file is refused; SOPS follows it,
+    /// and here it is a warning then.
+    pub fn refuses_planted_config(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether encrypting a file that is encrypted and in order succeeds; SOPS exits with 203.
     pub fn accepts_encrypted_input(self) -> bool {
         self.is_encfile()

@@ -1,6 +1,7 @@
 //! What is said besides the result: on standard error, never with a value.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
 use crate::cli::personality::Personality;
@@ -29,9 +30,59 @@ impl Ui {
         }
     }
 
-    /// Writes a line. That standard error is closed is no reason to fail.
+    /// Writes a line, or several. That standard error is closed is no reason to fail.
+    ///
+    /// What a terminal would take as a command is shown as `\u{1b}`: names of files, keys and
+    /// recipients come from whoever wrote the repository.
     pub fn line(self, message: impl Display) {
-        let text = format!("{message}\n");
+        let text = message.to_string();
+        let mut text = visible(&text, |character| character != '\n').into_owned();
+        text.push('\n');
         let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Returns a text of somebody else's for one line of a message: control characters, also line
+/// breaks, are escaped.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    visible(text, |_| true)
+}
+
+/// Escapes the control characters for which `escaped` is true.
+fn visible(text: &str, escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    // Besides C0 and C1: the marks that turn the direction of writing.
+    let hidden = |character: char| {
+        (character.is_control()
+            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+            && character != '\t'
+            && escaped(character)
+    };
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if hidden(character) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(shown, "{}", character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_to_the_terminal_are_shown_not_sent() {
+        assert_eq!(
+            one_line("a\u{1b}[31mb\nc\u{9b}\u{202e}\r\té"),
+            "a\\u{1b}[31mb\\nc\\u{9b}\\u{202e}\\r\té"
+        );
+        assert!(matches!(one_line("plain \"é\""), Cow::Borrowed(_)));
+        assert_eq!(visible("a\n\u{7}", |character| character != '\n'), "a\n\\u{7}");
     }
 }

@@ -1,5 +1,7 @@
 //! A nested block as fields: whatever SOPS or an older release wrote, as texts, lists and maps.
 
+use std::collections::HashSet;
+
 use crate::keys::FieldValue;
 use crate::metadata::{BLOCK, MetadataError};
 use crate::tree::{NodeKind, Step, Tree, Value};
@@ -23,7 +25,7 @@ pub(super) fn nested(block: &Tree) -> Result<Vec<(String, FieldValue)>, Metadata
                     return Err(MetadataError::TooDeep);
                 }
                 let level = match block.node(id).kind {
-                    NodeKind::Map => Level::Map(Vec::new()),
+                    NodeKind::Map => Level::Map(Vec::new(), HashSet::new()),
                     _ => Level::List(Vec::new()),
                 };
                 open.push((key_text(block.key(id)), level));
@@ -42,7 +44,7 @@ pub(super) fn nested(block: &Tree) -> Result<Vec<(String, FieldValue)>, Metadata
                 (key_text(block.key(id)), value)
             }
             Step::Leave(_) => match open.pop() {
-                Some((key, Level::Map(fields))) => {
+                Some((key, Level::Map(fields, _))) => {
                     if open.is_empty() {
                         return Ok(fields);
                     }
@@ -53,9 +55,9 @@ pub(super) fn nested(block: &Tree) -> Result<Vec<(String, FieldValue)>, Metadata
             },
         };
         match open.last_mut() {
-            Some((_, Level::Map(fields))) => {
+            Some((_, Level::Map(fields, known))) => {
                 let key = key.unwrap_or_default();
-                if fields.iter().any(|(known, _)| *known == key) {
+                if !known.insert(key.clone()) {
                     return Err(MetadataError::Duplicate { field: key });
                 }
                 fields.push((key, value));
@@ -68,7 +70,8 @@ pub(super) fn nested(block: &Tree) -> Result<Vec<(String, FieldValue)>, Metadata
 }
 
 enum Level {
-    Map(Vec<(String, FieldValue)>),
+    /// The fields, and their names.
+    Map(Vec<(String, FieldValue)>, HashSet<String>),
     List(Vec<FieldValue>),
 }
 

@@ -106,6 +106,15 @@ fn no_command_word_means_edit() {
 }
 
 #[test]
+fn a_command_that_is_not_built_in_is_no_file_to_edit() {
+    let sandbox = encrypted();
+    sandbox.edit_with("true");
+    let before = sandbox.files();
+    sandbox.as_sops(["publish", "app.json"]).go().code(1).no_stdout().says(["publish"]);
+    assert_eq!(sandbox.files(), before);
+}
+
+#[test]
 fn a_missing_file_exits_100() {
     let sandbox = plain();
     for command in ["encrypt", "decrypt"] {

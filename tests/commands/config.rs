@@ -196,3 +196,55 @@ fn a_deeply_nested_config_is_refused_quickly() {
     sandbox.encfile(["encrypt", "-i", "app.json"]).go().code(1);
     assert!(started.elapsed().as_secs() < 5);
 }
+
+/// As `/tmp` is: whoever puts a config there would be a recipient of what others encrypt below.
+#[test]
+fn a_config_in_a_directory_for_everybody_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("shared/.sops.yaml", rule_for(BOB));
+    sandbox.write("shared/project/app.json", PLAIN);
+    sandbox.set_mode("shared", 0o1777);
+    sandbox.encfile(["encrypt", "-i", "project/app.json"]).in_folder("shared").go().code(1).says([
+        "shared/.sops.yaml",
+        "every user",
+        "--config",
+    ]);
+    assert_eq!(sandbox.read("shared/project/app.json"), PLAIN);
+    sandbox
+        .encfile(["encrypt", "--config", ".sops.yaml", "project/app.json"])
+        .in_folder("shared")
+        .go()
+        .success();
+    // As sops a warning. A directory that everybody may write to may be a checkout in a container.
+    sandbox
+        .as_sops(["encrypt", "project/app.json"])
+        .in_folder("shared")
+        .go()
+        .success()
+        .says(["warning", "every user"]);
+    sandbox.set_mode("shared", 0o777);
+    sandbox.encfile(["encrypt", "project/app.json"]).in_folder("shared").go().success().no_stderr();
+}
+
+#[test]
+fn a_config_without_an_end_is_not_read_to_its_end() {
+    let sandbox = Sandbox::new();
+    sandbox.write("app.json", PLAIN);
+    let explicit = ["encrypt", "--config", "/dev/zero", "app.json"];
+    sandbox.encfile(explicit).go().code(1).says(["larger than 1 MiB"]);
+    std::os::unix::fs::symlink("/dev/zero", sandbox.path(".sops.yaml")).unwrap();
+    sandbox.encfile(["encrypt", "app.json"]).go().code(1).says(["not a regular file"]);
+}
+
+#[test]
+fn a_message_sends_no_command_to_the_terminal() {
+    let sandbox = Sandbox::new();
+    sandbox.write("app.json", PLAIN);
+    sandbox.write(".sops.yaml", "creation_rules:\n  - \"x\\e[31m\\u202ex\": 1\n    age: age1x\n");
+    sandbox
+        .encfile(["encrypt", "app.json"])
+        .go()
+        .code(1)
+        .says(["x\\u{1b}[31m"])
+        .does_not_say(["\u{1b}", "\u{202e}"]);
+}

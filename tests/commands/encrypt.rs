@@ -414,3 +414,8 @@ fn a_secret_key_given_as_a_recipient_is_not_repeated() {
         .failure()
         .does_not_say([&identity]);
 }
+
+#[test]
+fn an_indentation_without_measure_is_a_usage_error() {
+    plain().encfile(["encrypt", "--indent", "4294967295", "app.json"]).go().code(1).no_stdout();
+}

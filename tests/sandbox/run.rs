@@ -350,6 +350,17 @@ impl Outcome {
         self.status.success()
     }
 
+    /// Returns the exit code.
+    #[track_caller]
+    pub(crate) fn exit_code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by a signal\n{self}"))
+    }
+
+    /// Returns whether nothing came on standard output.
+    pub(crate) fn stdout_is_empty(&self) -> bool {
+        self.stdout.is_empty()
+    }
+
     /// Returns standard output.
     pub(crate) fn into_stdout(self) -> Vec<u8> {
         self.stdout

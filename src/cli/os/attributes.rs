@@ -119,6 +119,43 @@ pub fn is_read_only(path: &Path, metadata: &Metadata) -> bool {
     }
 }
 
+/// Returns whether `directory` is one where every user can put files, as `/tmp` is.
+///
+/// A directory that all may write to is one only with the sticky bit: without it, it is that of a
+/// checkout in a container that has no umask.
+#[cfg(unix)]
+pub fn is_shared_directory(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(directory).is_ok_and(|metadata| metadata.mode() & 0o1002 == 0o1002)
+}
+
+/// Returns `false`: nothing is known about that here.
+#[cfg(not(unix))]
+pub fn is_shared_directory(_directory: &Path) -> bool {
+    false
+}
+
+/// Returns whether `path` belongs to somebody who is neither the user nor root, nor the owner of
+/// the directory `beside` (of a project that is worked on as root in a container).
+#[cfg(unix)]
+pub fn is_of_another_user(path: &Path, beside: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // Of the link itself: whoever made it decides what it leads to.
+    let Ok(owner) = std::fs::symlink_metadata(path).map(|metadata| metadata.uid()) else {
+        return false;
+    };
+    let project = std::fs::metadata(beside).map(|metadata| metadata.uid());
+    owner != 0
+        && owner != rustix::process::geteuid().as_raw()
+        && !project.is_ok_and(|project| project == owner)
+}
+
+/// Returns `false`: nothing is known about that here.
+#[cfg(not(unix))]
+pub fn is_of_another_user(_path: &Path, _beside: &Path) -> bool {
+    false
+}
+
 /// Returns how many names the file has.
 pub fn names_of(metadata: &Metadata) -> u64 {
     #[cfg(unix)]
