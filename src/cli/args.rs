@@ -80,7 +80,8 @@ pub struct EncryptArgs {
 /// The arguments of `decrypt`.
 #[derive(Debug, Args)]
 pub struct DecryptArgs {
-    /// The files; `-` is standard input [default: see the README]
+    /// The files; `-` is standard input [default: what `ENCFILE_FILE` or `default_file` in the config
+    /// names, standard input, or the one encrypted dotenv file of the directory]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -112,7 +113,7 @@ pub struct DecryptArgs {
 /// The arguments of `edit`.
 #[derive(Debug, Args)]
 pub struct EditArgs {
-    /// The file
+    /// The file; only one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
