@@ -2,7 +2,7 @@
 //! [`Document`] becomes an encrypted text by a [`Plan`].
 //!
 //! Both directions replace spans of the text and leave the rest alone. They walk the leaves in the
-//! same way ([`leaves`]): the key path that is a value's additional data, and the selection rule.
+//! same way (`leaves`): the key path that is a value's additional data, and the selection rule.
 
 mod leaves;
 mod open;

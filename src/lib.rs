@@ -59,7 +59,7 @@
 //!
 //! `ARCHITECTURE.md` has the idea and the layers. A good order is: [`tree`] (what a file is once it
 //! is read), [`mod@format`] (how it is read, and edited), [`crypt::value`] (what `ENC[...]` is),
-//! [`file`] (the product), and for the program `cli/commands/decrypt.rs`. Each module says at its
+//! [`mod@file`] (the product), and for the program `cli/commands/decrypt.rs`. Each module says at its
 //! top what it is for and what it does not know.
 //!
 //! # Features

@@ -106,7 +106,8 @@ pub struct DecryptArgs {
     #[allow(missing_docs)]
     pub services: ServiceArgs,
 
-    /// The files; `-` is standard input [default: see the README]
+    /// The files; `-` is standard input [default: what `ENCFILE_FILE` or `default_file` in the config
+    /// names, standard input, or the one encrypted dotenv file of the directory]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -146,7 +147,7 @@ pub struct EditArgs {
     #[arg(short, long)]
     pub show_master_keys: bool,
 
-    /// The file
+    /// The file; only one
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
