@@ -16,8 +16,10 @@ use crate::secret::SecretBytes;
 use crate::span::{Position, Span};
 use crate::tree::{NodeId, NodeKind, TextRef, Tree, Value};
 
-/// How many places are tried in all for comments that do not open where they stand.
-const COMMENT_ATTEMPTS: usize = 100_000;
+/// How many bytes are tried in all for comments that do not open where they stand: each try reads
+/// the whole comment, and has some cost of its own.
+const COMMENT_BUDGET: usize = 32 << 20;
+const COST_OF_TRY: usize = 256;
 
 /// How many comments that do not open get their place.
 const COMMENTS_PLACED: usize = 20;
@@ -86,14 +88,14 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
     }
     // SOPS writes a comment into an empty map, where it cannot find it again.
     let places = Places::of(&file.tree, &file.metadata);
-    let mut attempts = COMMENT_ATTEMPTS;
+    let mut budget = COMMENT_BUDGET;
     for stray in lost {
         // The first node behind the comment, as far as the tree follows the text.
         let here = file
             .tree
             .nodes()
             .partition_point(|node| node.span.is_some_and(|span| span.start <= stray.span.start));
-        if let Some(plain) = places.open(file, cipher, stray.text, here, &mut attempts) {
+        if let Some(plain) = places.open(file, cipher, stray.text, here, &mut budget) {
             file.strays.push(OpenedStray { sealed: stray.text, plain });
         } else {
             file.note_unreadable(Some(stray.span));
@@ -134,7 +136,8 @@ fn open_leaves(
             };
             if leaves.selects_comment(tree.text(text)) && value::looks_sealed(tree.text(text)) {
                 match opener.open(tree, cipher, leaves.path(), text) {
-                    Ok((plain, _, reusable)) => {
+                    Ok((plain, kind, reusable)) => {
+                        let reusable = reusable && kind == ValueType::Comment;
                         let inline =
                             matches!(tree.node(id).kind, NodeKind::Comment { inline: true, .. });
                         tree.set(id, NodeKind::Comment { text: plain, inline });
@@ -220,8 +223,13 @@ fn type_name(tree: &Tree, id: NodeId) -> &'static str {
 fn stored_mac(metadata: &Metadata, cipher: &Cipher) -> Result<SecretBytes, FileError> {
     let mac = metadata.mac.as_deref().ok_or(FileError::MacMissing)?;
     let mut text = SecretBytes::new();
-    Sealed::parse(mac.as_bytes())
-        .and_then(|sealed| sealed.open(cipher, metadata.mac_path().as_bytes(), &mut text))
+    let sealed = Sealed::parse(mac.as_bytes()).map_err(FileError::MacUnreadable)?;
+    if sealed.kind() != ValueType::Text {
+        let kind = ValueType::Text;
+        return Err(FileError::MacUnreadable(ValueError::NotOfType { kind }));
+    }
+    sealed
+        .open(cipher, metadata.mac_path().as_bytes(), &mut text)
         .map_err(FileError::MacUnreadable)?;
     Ok(text)
 }
@@ -274,7 +282,7 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
         return;
     }
     let places = Places::of(&file.tree, &file.metadata);
-    let mut attempts = COMMENT_ATTEMPTS;
+    let mut budget = COMMENT_BUDGET;
     for &id in lost {
         let (NodeKind::Comment { text: sealed, .. } | NodeKind::Text(sealed)) =
             file.tree.node(id).kind
@@ -282,7 +290,7 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
             continue;
         };
         let inline = matches!(file.tree.node(id).kind, NodeKind::Comment { inline: true, .. });
-        let opened = places.open(file, cipher, sealed, id.index(), &mut attempts);
+        let opened = places.open(file, cipher, sealed, id.index(), &mut budget);
         if let Some(text) = opened {
             file.tree.set(id, NodeKind::Comment { text, inline });
             file.opened.push(OpenedLeaf { id, sealed, reusable: false });
@@ -336,14 +344,14 @@ impl Places {
         cipher: &Cipher,
         sealed: TextRef,
         near: usize,
-        attempts: &mut usize,
+        budget: &mut usize,
     ) -> Option<TextRef> {
         let here = self.containers.partition_point(|(container, _)| container.index() < near);
         let before = self.containers[..here].iter().rev();
         let after = self.containers[here..].iter();
         let mut plain = SecretBytes::new();
         for &(_, path) in interleave(before, after) {
-            *attempts = attempts.checked_sub(1)?;
+            *budget = budget.checked_sub(COST_OF_TRY + file.tree.text(sealed).len())?;
             let opened = Sealed::parse(file.tree.text(sealed))
                 .and_then(|sealed| sealed.open(cipher, &self.paths[path.range()], &mut plain));
             if opened.is_ok() {

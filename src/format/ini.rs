@@ -19,7 +19,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::Span;
-use crate::tree::{NodeId, Tree};
+use crate::tree::{NodeId, Tree, Value};
 
 /// The name of the section with the metadata.
 const METADATA: &[u8] = b"sops";
@@ -50,6 +50,11 @@ impl FileFormat for Ini {
     }
 
     fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
+        if let Some(id) = comment_that_crashes_sops(tree, changes) {
+            let message = "SOPS crashes on an unencrypted comment whose first line is only a \
+                           marker; give that line a text or remove it";
+            return Err(EmitError::at(tree, id, message));
+        }
         let mut edits = Edits::new();
         for change in changes {
             let node = tree.node(change.id);
@@ -178,6 +183,23 @@ impl FileFormat for Ini {
 
 fn is_metadata(tree: &Tree, id: NodeId) -> bool {
     tree.key(id) == Some(METADATA)
+}
+
+/// Returns a comment that stays in clear in a text that is being encrypted, and that SOPS could not
+/// read there.
+fn comment_that_crashes_sops(tree: &Tree, changes: &[Change]) -> Option<NodeId> {
+    let seals = |change: &Change| match tree.value(change.id) {
+        Some(Value::Text(text)) => comments::is_ciphertext(text),
+        _ => false,
+    };
+    if !changes.iter().any(seals) {
+        return None;
+    }
+    let mut changes = changes.iter().map(|change| change.id).peekable();
+    (0..tree.nodes().len()).filter_map(|index| tree.id_at(index)).find(|&id| {
+        let is_changed = changes.next_if_eq(&id).is_some();
+        !is_changed && tree.node(id).kind.is_comment() && comments::crashes_sops(tree, id)
+    })
 }
 
 /// Returns whether a comment stands behind the value at `span`.

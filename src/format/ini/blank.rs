@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn unicode_white_space_is_trimmed_as_rust_knows_it() {
-        for character in '\0'..=char::MAX {
+        // There is none behind U+3000.
+        for character in '\0'..='\u{ffff}' {
             let text = format!("{character}x{character}");
             let expected = text.trim().as_bytes();
             assert_eq!(trim(text.as_bytes()), expected, "{:?}", character);

@@ -15,9 +15,9 @@
 //! Decryption gives each line back its text, and all that is between the lines was never gone.
 //! That is why this one place in the formats knows what a ciphertext looks like.
 //!
-//! Behind a section name no ciphertext can stand, as the name goes on to the last `]` of the line.
-//! It gets a line of its own above, with one blank more behind the marker, by which decryption knows
-//! it.
+//! Behind a section name no ciphertext can stand, as the name goes on to the last `]` of the line,
+//! and none behind a quoted value, as SOPS drops it there once the value is on one line. It gets a
+//! line of its own above, with one blank more behind the marker, by which decryption knows it.
 
 use crate::edits::Edits;
 use crate::format::EmitError;
@@ -25,10 +25,14 @@ use crate::format::ini::blank;
 use crate::format::ini::scan::line_end;
 use crate::secret::SecretBytes;
 use crate::span::Span;
-use crate::tree::{NodeId, Style, TextRef, Tree};
+use crate::tree::{NodeId, NodeKind, Style, TextRef, Tree};
 
-/// What a ciphertext starts with.
-const SEALED: &[u8] = b"ENC[";
+/// Returns whether a text is a ciphertext.
+pub(super) fn is_ciphertext(text: &[u8]) -> bool {
+    text.starts_with(b"ENC[AES256_GCM,")
+        && text.ends_with(b"]")
+        && memchr::memchr(b'\n', text).is_none()
+}
 
 /// The lines of a comment, each from its marker to its last visible character.
 #[derive(Debug, Default)]
@@ -141,9 +145,15 @@ fn empty_start(source: &[u8], comments: &Comments) -> usize {
 fn sealed(source: &[u8], comments: &Comments) -> Option<Span> {
     let mut lines = comments.iter();
     let text = content(source, lines.next()?);
-    let is_sealed =
-        source[text.range()].starts_with(SEALED) && source[text.range()].ends_with(b"]");
+    let is_sealed = is_ciphertext(&source[text.range()]);
     (is_sealed && lines.all(|line| content(source, line).is_empty())).then_some(text)
+}
+
+/// Returns whether SOPS crashes on a comment that stands there in clear: its first line is only a
+/// marker, and more follow.
+pub(super) fn crashes_sops(tree: &Tree, id: NodeId) -> bool {
+    let Some(span) = tree.node(id).span else { return false };
+    empty_start(tree.source(), &Comments::of(tree, id, span)) > 0
 }
 
 /// Writes the text of the comment `id` over its lines.
@@ -161,11 +171,11 @@ pub(super) fn splice(
     {
         edits.replace(span, tree.text(verbatim));
         if let (Some(inline), false) = (writer.comments.inline, node.site.flow) {
-            writer.empty(inline, edits);
+            empty_line(inline, edits);
         }
         return Ok(());
     }
-    if text.starts_with(SEALED) && memchr::memchr(b'\n', text).is_none() {
+    if is_ciphertext(text) {
         writer.seal(text, edits);
         Ok(())
     } else {
@@ -187,12 +197,8 @@ impl Writer<'_> {
         let Some(first) = lines.next() else { return };
         if self.comments.above.is_empty() && !self.may_stand_behind() {
             let mut line = SecretBytes::from(self.marker(first));
-            if self.is_of_section() {
-                line.push(b' ');
-                self.empty(first, edits);
-            } else {
-                self.remove(first, edits);
-            }
+            line.push(b' ');
+            empty_line(first, edits);
             line.extend_from_slice(text);
             self.line_above(&line, edits);
             return;
@@ -203,12 +209,7 @@ impl Writer<'_> {
         }
         // Lines that were empty before the text starts stay as they are.
         for line in lines.skip(empty_start(self.source, &self.comments).saturating_sub(1)) {
-            let is_inline = Some(line) == self.comments.inline;
-            if is_inline && !self.is_of_section() && !self.may_stand_behind() {
-                self.remove(line, edits);
-            } else {
-                self.empty(line, edits);
-            }
+            empty_line(line, edits);
         }
     }
 
@@ -216,6 +217,7 @@ impl Writer<'_> {
     fn open(&self, text: &[u8], edits: &mut Edits) -> Result<(), EmitError> {
         let texts: Vec<&[u8]> = text.split(|&byte| byte == b'\n').map(blank::trim_end).collect();
         let Comments { above, inline } = &self.comments;
+        let inline = &inline.or_else(|| self.place_behind_lines());
         if let (&[first], Some(inline), [text]) = (&above[..], *inline, &texts[..])
             && self.was_moved_up(first)
         {
@@ -226,12 +228,13 @@ impl Writer<'_> {
             return self.behind(inline, &line, edits);
         }
         // Lines at the start that were empty are not in the text.
-        let empty = self.comments.len().saturating_sub(texts.len());
+        let there = above.len() + usize::from(inline.is_some());
+        let empty = there.saturating_sub(texts.len());
         for (at, &line) in above[..empty.min(above.len())].iter().enumerate() {
             if at == 0 {
                 edits.remove(content(self.source, line));
             } else {
-                self.empty(line, edits);
+                empty_line(line, edits);
             }
         }
         let mut texts = texts.into_iter().enumerate().map(|(at, text)| (at + empty == 0, text));
@@ -273,7 +276,9 @@ impl Writer<'_> {
             return marked(text);
         }
         let mut line = SecretBytes::from(self.marker(there));
-        line.extend_from_slice(text);
+        // Only a comment of another format starts with blanks. SOPS keeps them above a section.
+        let blanks = text.iter().take_while(|&&byte| byte == b' ').count();
+        line.extend_from_slice(if self.is_of_section() { text } else { &text[blanks..] });
         line
     }
 
@@ -289,19 +294,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Removes the text of a line.
-    fn empty(&self, line: Span, edits: &mut Edits) {
-        if line.len() > 1 {
-            edits.remove(Span { start: line.start + 1, end: line.end });
-        }
-    }
-
-    /// Removes what stands behind a value with the blanks in front of it.
-    fn remove(&self, inline: Span, edits: &mut Edits) {
-        let kept = blank::trim_end(&self.source[..inline.start as usize]).len();
-        edits.remove(Span::new(kept, inline.end as usize));
-    }
-
     /// Puts a line in front of the one with the key or section.
     fn line_above(&self, line: &[u8], edits: &mut Edits) {
         let target = self.target();
@@ -315,9 +307,23 @@ impl Writer<'_> {
 
     /// Returns whether the line was put there by [`Writer::seal`] for a comment behind a section.
     fn was_moved_up(&self, first: Span) -> bool {
-        self.is_of_section()
+        !self.may_stand_behind()
             && self.marker(first).ends_with(b" ")
-            && self.source[content(self.source, first).range()].starts_with(SEALED)
+            && is_ciphertext(&self.source[content(self.source, first).range()])
+    }
+
+    /// Returns the marker that [`Writer::seal`] left behind a value of several lines, which has
+    /// been on one line since then.
+    fn place_behind_lines(&self) -> Option<Span> {
+        let node = self.tree.node(self.owner()?);
+        let NodeKind::Text(text) = node.kind else { return None };
+        if self.may_stand_behind() || memchr::memchr(b'\n', self.tree.text(text)).is_none() {
+            return None;
+        }
+        let end = node.span?.end as usize;
+        let behind = &self.source[end..line_end(self.source, end)];
+        let start = end + blank::leading(behind);
+        matches!(blank::trim(behind), b";" | b"#").then(|| Span::new(start, start + 1))
     }
 
     /// Returns the marker of a line with what belongs to it.
@@ -361,6 +367,13 @@ impl Writer<'_> {
         let before = &self.source[..start];
         let width = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         &before[start - width..]
+    }
+}
+
+/// Removes the text of a line, but not its marker.
+fn empty_line(line: Span, edits: &mut Edits) {
+    if line.len() > 1 {
+        edits.remove(Span { start: line.start + 1, end: line.end });
     }
 }
 

@@ -289,6 +289,10 @@ fn raw(
         at,
         message: "behind the closing quote of a value only a comment can stand",
     })?;
+    // A marker alone says nothing, and where SOPS sees it depends on the lines of the value.
+    let says_something =
+        |comment: &Span| !blank::trim_start(&source[comment.range()][1..]).is_empty();
+    let comment = comment.filter(says_something);
     Ok(Value {
         span: Span::new(start, behind),
         text: Text::Source(Span::new(body, close)),

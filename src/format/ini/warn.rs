@@ -100,9 +100,7 @@ impl Warner<'_> {
     fn is_cut(&self, value: Span, comment: Span) -> bool {
         let text = &self.source[value.range()];
         let in_quotes = match text.first() {
-            Some(quote @ (b'"' | b'\'')) => {
-                text.iter().filter(|&byte| byte == quote).count() % 2 == 1
-            }
+            Some(quote @ (b'"' | b'\'')) => memchr::memchr_iter(*quote, text).count() % 2 == 1,
             _ => false,
         };
         in_quotes || !value.is_empty() && value.end == comment.start

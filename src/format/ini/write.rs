@@ -10,9 +10,6 @@ use crate::number;
 use crate::secret::SecretBytes;
 use crate::tree::{NodeId, NodeKind, Style, Tree, Value};
 
-/// What a ciphertext starts with.
-const SEALED: &[u8] = b"ENC[";
-
 /// Writes the value of a leaf, in its style if it can be read back from that. `followed` says that
 /// a comment stands behind it.
 pub(super) fn value(
@@ -71,7 +68,7 @@ fn literal(text: &[u8], style: Style, followed: bool, out: &mut SecretBytes) -> 
         line.extend_from_slice(text);
         line.extend_from_slice(quote);
         let length = line.len();
-        line.extend_from_slice(if followed { b" ;\n" } else { b"\n" });
+        line.extend_from_slice(if followed { b" ;c\n" } else { b"\n" });
         if reads_back(&line, length, text, followed) {
             out.extend_from_slice(&line[..length]);
             return Some(());
@@ -264,7 +261,7 @@ impl Writer<'_> {
         let mut several = self.comments.len() > 1;
         for id in std::mem::take(&mut self.comments) {
             let text = tree.comment(id).unwrap_or_default();
-            if std::mem::take(&mut several) && text.starts_with(SEALED) {
+            if std::mem::take(&mut several) && comments::is_ciphertext(text) {
                 let message = "INI has one comment for each key and section, and SOPS cannot \
                                decrypt the second of two";
                 return Err(EmitError::at(tree, id, message));
