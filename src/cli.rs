@@ -50,6 +50,15 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
     let context = Context::new(personality)?;
     let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let services = match &cli.command {
+        Command::Encrypt(arguments) => &arguments.services,
+        Command::Decrypt(arguments) => &arguments.services,
+        Command::Edit(arguments) => &arguments.services,
+    };
+    if services.is_foreign() {
+        let message = "key services are not built into this version of encfile";
+        return Err(CliError::new(Exit::Generic, "keyservice", message));
+    }
     match &cli.command {
         Command::Encrypt(arguments) => encrypt::run(&context, config, arguments),
         Command::Decrypt(arguments) => decrypt::run(&context, config, arguments),

@@ -25,6 +25,11 @@ impl Edits {
         Edits::default()
     }
 
+    /// Returns no edits, with room for that many, and for their texts together in bytes.
+    pub fn with_capacity(edits: usize, bytes: usize) -> Edits {
+        Edits { texts: SecretBytes::with_capacity(bytes), list: Vec::with_capacity(edits) }
+    }
+
     /// Replaces the bytes at `at`.
     pub fn replace(&mut self, at: Span, text: &[u8]) {
         self.replace_with(at, |out| out.extend_from_slice(text));
@@ -74,6 +79,12 @@ impl Edits {
     /// # Panics
     /// If two edits overlap, which is an error in the format that made them.
     pub fn apply(&self, source: &[u8]) -> SecretBytes {
+        self.try_apply(source).expect("the edits of one pass do not overlap")
+    }
+
+    /// Returns `source` with all edits made; `None` if two of them overlap, as those of two passes
+    /// may.
+    pub fn try_apply(&self, source: &[u8]) -> Option<SecretBytes> {
         let mut order: Vec<Edit> = self.list.clone();
         order.sort_by_key(|edit| edit.at);
         let removed: usize = order.iter().map(|edit| edit.at.len()).sum();
@@ -81,13 +92,15 @@ impl Edits {
         let mut done = 0;
         for edit in order {
             let start = edit.at.start as usize;
-            assert!(done <= start, "edits do not overlap");
+            if start < done {
+                return None;
+            }
             out.extend_from_slice(&source[done..start]);
             out.extend_from_slice(&self.texts[edit.text.range()]);
             done = edit.at.end as usize;
         }
         out.extend_from_slice(&source[done..]);
-        out
+        Some(out)
     }
 }
 

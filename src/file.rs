@@ -26,7 +26,7 @@ use crate::span::Position;
 use crate::tree::{KeyType, NodeId, TextRef, Tree};
 
 pub use reuse::Previous;
-pub use seal::{ClearLeaf, Plan, encrypt};
+pub use seal::{ClearLeaf, ClearLeaves, Plan, encrypt};
 
 /// An encrypted file, read but not opened.
 pub struct EncryptedFile {
@@ -75,7 +75,7 @@ impl EncryptedFile {
     }
 
     /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
-    pub fn clear_leaves(&self) -> Vec<ClearLeaf> {
+    pub fn clear_leaves(&self) -> ClearLeaves {
         seal::clear_leaves(&self.tree, &self.metadata, self.format)
     }
 
@@ -116,7 +116,7 @@ pub struct DecryptedFile {
     strays: Vec<OpenedStray>,
     /// The spellings that go into the text.
     spellings: Option<spelling::Spellings>,
-    warnings: Vec<UnreadableComment>,
+    unreadable: Vec<UnreadableComment>,
 }
 
 /// The additional data of comments that SOPS does not see.
@@ -142,7 +142,7 @@ struct OpenedLeaf {
 /// A comment that looks encrypted and did not open. It is left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnreadableComment {
-    /// Where it stands.
+    /// Where it stands; `None` if that is not known, or there are many.
     pub position: Option<Position>,
 }
 
@@ -169,7 +169,7 @@ impl DecryptedFile {
 
     /// Returns the comments that look encrypted and did not open.
     pub fn unreadable_comments(&self) -> &[UnreadableComment] {
-        &self.warnings
+        &self.unreadable
     }
 
     /// Returns the plain text, in the file's own layout.
@@ -198,7 +198,9 @@ impl DecryptedFile {
             }
         }
         edits.append(&self.detached.edits);
-        Ok(edits.apply(self.tree.source()))
+        edits
+            .try_apply(self.tree.source())
+            .ok_or_else(|| EmitError::whole("the metadata and a value share a place in the text"))
     }
 
     /// Returns the values as new text of another format.
@@ -226,6 +228,22 @@ impl fmt::Debug for DecryptedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DecryptedFile({}, {:?})", self.format.name(), self.tree)
     }
+}
+
+/// Takes the metadata block out of a text whose values are in clear, as `edit` shows it on demand.
+/// Returns the plain text, the metadata and the block.
+///
+/// # Errors
+/// If there is no usable block.
+pub fn split_metadata(
+    format: &'static dyn FileFormat,
+    text: SecretBytes,
+) -> Result<(SecretBytes, Metadata, SecretBytes), FileError> {
+    let tree = format.parse(text)?;
+    let detached = format.detach(&tree)?.ok_or(FileError::NotEncrypted)?;
+    let block = format.parse(SecretBytes::from(&*detached.block))?;
+    let metadata = Metadata::read(&block, format.metadata_layout())?;
+    Ok((detached.edits.apply(tree.source()), metadata, detached.block))
 }
 
 /// Returns whether a text has metadata of SOPS' kind, so that it is encrypted already.
@@ -353,5 +371,7 @@ fn position(tree: &Tree, id: NodeId) -> Option<Position> {
     Some(Position::of(tree.source(), span.start as usize))
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,10 @@
 
 pub mod binary;
 pub mod dotenv;
+mod find;
+pub mod ini;
 pub mod json;
+mod repeated;
 pub mod yaml;
 
 use std::borrow::Cow;
@@ -17,11 +20,11 @@ use std::borrow::Cow;
 use crate::edits::Edits;
 use crate::secret::SecretBytes;
 use crate::span::{Position, SourceTooLong};
-use crate::tree::{NodeId, TextRef, Tree};
+use crate::tree::{NodeId, Step, TextRef, Tree};
 
 /// All file formats, in the order in which contents are tried.
 pub static FORMATS: &[&dyn FileFormat] =
-    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &yaml::Yaml];
+    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &ini::Ini, &yaml::Yaml];
 
 /// A file format. Implementations are pure and have no state.
 pub trait FileFormat: Sync {
@@ -90,6 +93,13 @@ pub trait FileFormat: Sync {
 
     /// Returns the format of the encrypted file, where that is another one.
     fn container(&self) -> Option<&'static dyn FileFormat> {
+        None
+    }
+
+    /// Returns why a plain text that can be read must not be encrypted: its data could not come
+    /// back unchanged.
+    fn refusal(&self, tree: &Tree) -> Option<SyntaxError> {
+        let _ = tree;
         None
     }
 
@@ -274,6 +284,54 @@ impl EmitError {
 
 fn at(path: Option<&str>) -> String {
     path.map(|path| format!(" at `{path}`")).unwrap_or_default()
+}
+
+/// How many duplicate keys are named one by one.
+const DUPLICATES_NAMED: usize = 20;
+
+/// Returns the values whose key stood in their map before, in any document; `most` of them at most.
+fn repeated_keys(tree: &Tree, most: usize) -> Vec<NodeId> {
+    let mut open = Vec::new();
+    let mut keys: Vec<(Option<NodeId>, &[u8])> = Vec::new();
+    let mut ids = Vec::new();
+    for step in tree.walk(None) {
+        let (Step::Enter(id) | Step::Leaf(id)) = step else {
+            open.pop();
+            continue;
+        };
+        if let Some(key) = tree.key(id) {
+            keys.push((open.last().copied(), key));
+            ids.push(id);
+        }
+        if matches!(step, Step::Enter(_)) {
+            open.push(id);
+        }
+    }
+    repeated::find(&keys, most).into_iter().map(|(_, again)| ids[again]).collect()
+}
+
+/// Returns the error of a key that stands in its map twice.
+fn repeated_key(tree: &Tree, id: NodeId) -> SyntaxError {
+    let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
+    let message = format!("the key at `{}` stands there twice", tree.path(id));
+    SyntaxError::at(tree.source(), start as usize, message)
+}
+
+/// Returns a warning for each of the first keys that stand in their map twice. Naming a place takes
+/// a walk over the text, so that the number is bounded.
+fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
+    let repeated = repeated_keys(tree, DUPLICATES_NAMED + 1);
+    let mut warnings: Vec<Warning> = repeated
+        .iter()
+        .take(DUPLICATES_NAMED)
+        .map(|&id| repeated_key(tree, id))
+        .map(|SyntaxError { message, position }| Warning { message, position })
+        .collect();
+    if repeated.len() > DUPLICATES_NAMED {
+        let message = "more keys stand in their map twice".into();
+        warnings.push(Warning { message, position: None });
+    }
+    warnings
 }
 
 /// Something about a plain text that its owner should know.

@@ -55,6 +55,12 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
     fn fields(&self) -> Vec<(String, FieldValue)>;
 }
 
+/// Makes a key from a text.
+pub type ParseKey = fn(&str) -> Result<Arc<dyn MasterKey>, KeyError>;
+
+/// Makes a key from the fields of a metadata entry.
+pub type ReadKey = fn(&[(String, FieldValue)]) -> Arc<dyn MasterKey>;
+
 /// What the rest of the program knows of a kind of master key.
 #[derive(Debug)]
 pub struct KeyKind {
@@ -65,9 +71,9 @@ pub struct KeyKind {
     /// The environment variable that stands in for the flag.
     pub env: &'static str,
     /// Makes a key from the text that the flag and the config take.
-    pub parse: fn(&str) -> Result<Arc<dyn MasterKey>, KeyError>,
+    pub parse: ParseKey,
     /// Makes a key from the fields of a metadata entry.
-    pub from_fields: fn(&[(String, FieldValue)]) -> Arc<dyn MasterKey>,
+    pub from_fields: ReadKey,
 }
 
 /// A kind that SOPS has and this version does not.
@@ -171,14 +177,13 @@ pub trait Host: Send + Sync {
 /// # Errors
 /// If the kind is not built in, or the text does not name a key of the kind.
 pub fn parse(kind: &str, text: &str) -> Result<Arc<dyn MasterKey>, KeyError> {
-    match KINDS.iter().find(|known| known.name == kind) {
-        Some(known) => (known.parse)(text.trim()),
-        None => {
-            let foreign = FOREIGN_KINDS.iter().find(|foreign| foreign.name == kind);
-            Err(KeyError::KindNotBuilt {
-                title: foreign.map_or_else(|| kind.to_owned(), |kind| kind.title.to_owned()),
-            })
-        }
+    if let Some(known) = KINDS.iter().find(|known| known.name == kind) {
+        (known.parse)(text.trim())
+    } else {
+        let foreign = FOREIGN_KINDS.iter().find(|foreign| foreign.name == kind);
+        Err(KeyError::KindNotBuilt {
+            title: foreign.map_or_else(|| kind.to_owned(), |kind| kind.title.to_owned()),
+        })
     }
 }
 

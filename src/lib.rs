@@ -1,4 +1,71 @@
-//! encfile encrypts the values of structured files and keeps everything else as it is.
+//! encfile encrypts the values of structured files and keeps everything else as it is, in exactly
+//! the file format of [SOPS](https://getsops.io).
+//!
+//! This is the library behind the `encfile` program. It prints nothing, reads no environment and
+//! opens no file: texts come in and go out, and what a key needs from the machine comes with
+//! [`keys::Credentials`]. Texts with secrets are [`secret::SecretBytes`], which are wiped when they
+//! are dropped and never shown.
+//!
+//! # Decrypting a file
+//!
+//! ```
+//! use std::error::Error;
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use encfile::file::EncryptedFile;
+//! use encfile::format;
+//! use encfile::keys::age::{Identities, Source};
+//! use encfile::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, Host};
+//! use encfile::secret::SecretBytes;
+//!
+//! /// What keys may do on this machine: read files, and run nothing.
+//! struct Machine;
+//!
+//! impl Host for Machine {
+//!     fn read_file(&self, path: &Path) -> std::io::Result<SecretBytes> {
+//!         std::fs::read(path).map(SecretBytes::from)
+//!     }
+//!
+//!     fn run(&self, _: &str, _: &[(&str, &str)]) -> Result<SecretBytes, String> {
+//!         Err("no programs are run".to_owned())
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn Error>> {
+//!     let identity = Source::File {
+//!         name: "the test key".to_owned(),
+//!         path: "testdata/keys/alice.txt".into(),
+//!         optional: false,
+//!     };
+//!     let credentials = Credentials::new(Identities::new(vec![identity], Arc::new(Machine)));
+//!
+//!     let path = "testdata/examples/app.json";
+//!     let text = SecretBytes::from(std::fs::read(path)?);
+//!     let format = format::by_content(&text, path).ok_or("not an encrypted file")?;
+//!     let file = EncryptedFile::parse(format, text)?;
+//!     let data_key = file.data_key(&credentials, DEFAULT_DECRYPTION_ORDER)?;
+//!     let plain = file.decrypt(&data_key)?.text()?;
+//!
+//!     assert!(plain.starts_with(b"{\n\t\"database\": {\n\t\t\"host\": \"db.internal\","));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`file::DecryptedFile::tree`] has the values with their types, and [`tree::path::TreePath`]
+//! finds one of them. The other direction is [`file::encrypt`] with a [`file::Plan`].
+//!
+//! # Reading the code
+//!
+//! `ARCHITECTURE.md` has the idea and the layers. A good order is: [`tree`] (what a file is once it
+//! is read), [`mod@format`] (how it is read, and edited), [`crypt::value`] (what `ENC[...]` is),
+//! [`file`] (the product), and for the program `cli/commands/decrypt.rs`. Each module says at its
+//! top what it is for and what it does not know.
+//!
+//! # Features
+//!
+//! - `cli` (default): the command line, as the module `cli`. Without it (`default-features =
+//!   false`) the crate compiles no argument parser, and nothing for terminals, files and signals.
 
 pub mod config;
 pub mod crypt;

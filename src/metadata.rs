@@ -152,9 +152,8 @@ fn text<'f>(fields: &'f Fields, name: &'static str) -> Result<Option<&'f str>, M
 }
 
 fn from_fields(fields: &Fields) -> Result<Metadata, MetadataError> {
-    let last_modified = text(fields, "lastmodified")?
-        .and_then(|text| read_time(text))
-        .ok_or(MetadataError::LastModified)?;
+    let last_modified =
+        text(fields, "lastmodified")?.and_then(read_time).ok_or(MetadataError::LastModified)?;
     let threshold = match text(fields, "shamir_threshold")? {
         None | Some("") => 0,
         // Some releases wrote `2.000000` where the metadata is flattened.
@@ -265,7 +264,7 @@ fn key(kind: &str, fields: &Fields) -> Result<WrappedKey, MetadataError> {
     // age entries have no time. For the others SOPS demands one that it can read.
     if KEY_FIELDS.contains(&kind)
         && kind != "age"
-        && !created_at.as_deref().is_some_and(|text| read_time(text).is_some())
+        && created_at.as_deref().is_none_or(|text| read_time(text).is_none())
     {
         return Err(MetadataError::CreatedAt { kind: kind.to_owned() });
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize as _, optimization_barrier};
 
 /// A growable byte buffer whose memory is wiped on drop and on growth.
 ///
@@ -24,31 +24,39 @@ impl SecretBytes {
     }
 
     /// Appends `bytes`; when the buffer must move, the old memory is wiped.
+    #[inline]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
     /// Appends one byte.
+    #[inline]
     pub fn push(&mut self, byte: u8) {
-        self.extend_from_slice(&[byte]);
+        self.reserve(1);
+        self.0.push(byte);
     }
 
     /// Makes room for `additional` more bytes; the old memory is wiped if the buffer moves.
+    #[inline]
     pub fn reserve(&mut self, additional: usize) {
-        let needed = self.0.len().saturating_add(additional);
-        if needed > self.0.capacity() {
-            let mut larger = Vec::with_capacity(needed.max(self.0.capacity() * 2).max(64));
-            larger.extend_from_slice(&self.0);
-            self.0.zeroize();
-            self.0 = larger;
+        if additional > self.0.capacity() - self.0.len() {
+            self.grow(self.0.len().saturating_add(additional));
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        let mut larger = Vec::with_capacity(needed.max(self.0.capacity() * 2).max(64));
+        larger.extend_from_slice(&self.0);
+        wipe(&mut self.0);
+        self.0 = larger;
     }
 
     /// Sets the length; bytes that are cut off are wiped, new ones are zero.
     pub fn resize(&mut self, length: usize) {
         if length < self.0.len() {
-            self.0[length..].zeroize();
+            wipe(&mut self.0[length..]);
             self.0.truncate(length);
         } else {
             self.reserve(length - self.0.len());
@@ -67,9 +75,19 @@ impl SecretBytes {
     }
 }
 
+/// Overwrites `bytes` with zeros in a way that the compiler does not take out.
+///
+/// `Zeroize` writes byte by byte, which for a document of some MB is a tenth of the whole work.
+#[inline]
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    optimization_barrier(bytes);
+}
+
 impl Drop for SecretBytes {
     fn drop(&mut self) {
-        self.0.zeroize();
+        // What lies behind the length was never written, or was wiped when the length shrank.
+        wipe(&mut self.0);
     }
 }
 
@@ -88,7 +106,9 @@ impl From<&[u8]> for SecretBytes {
 }
 
 impl From<Vec<u8>> for SecretBytes {
-    fn from(bytes: Vec<u8>) -> SecretBytes {
+    /// Takes the memory over. What lies behind its length may be left from before, and is wiped.
+    fn from(mut bytes: Vec<u8>) -> SecretBytes {
+        bytes.spare_capacity_mut().zeroize();
         SecretBytes(bytes)
     }
 }

@@ -142,12 +142,14 @@ pub enum Style {
 pub struct Site {
     /// How the value is spelled.
     pub style: Style,
-    /// Whether it stands inside a flow collection (YAML).
+    /// Whether it stands inside a flow collection (YAML), or is a comment with no line of its own
+    /// (INI).
     pub flow: bool,
     /// The column, from 0, of the block collection that holds the value (YAML), or of the value's
     /// line (other formats).
     pub indent: u32,
-    /// The tag and anchor in front of the value, where there are any (YAML).
+    /// The tag and anchor in front of the value, where there are any (YAML). Of a comment above a
+    /// key or section: the part of it that stands behind that (INI).
     pub properties: Option<Span>,
 }
 
@@ -235,6 +237,12 @@ impl Tree {
     /// Returns the text that the tree was read from.
     pub fn source(&self) -> &[u8] {
         &self.source
+    }
+
+    /// Returns the text that the tree was read from, alone.
+    pub fn into_source(self) -> SecretBytes {
+        // Nobody else holds it once the tree is built, so that this copies nothing.
+        Arc::try_unwrap(self.source).unwrap_or_else(|shared| SecretBytes::from(&**shared))
     }
 
     /// Returns all nodes, in pre-order.

@@ -24,6 +24,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "json", body: json, inputs: &["corpus/json", "examples"] },
     Target { name: "dotenv", body: dotenv, inputs: &["corpus/dotenv", "examples"] },
+    Target { name: "ini", body: ini, inputs: &["corpus/ini", "ini", "examples"] },
     Target { name: "binary", body: binary, inputs: &["corpus/binary", "examples"] },
     Target {
         name: "yaml",
@@ -41,6 +42,11 @@ pub fn json(data: &[u8]) {
 /// A text as dotenv.
 pub fn dotenv(data: &[u8]) {
     parse("dotenv", data);
+}
+
+/// A text as INI.
+pub fn ini(data: &[u8]) {
+    parse("ini", data);
 }
 
 /// A text as a binary file: plain, then in its container.

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::env;
 use crate::cli::personality::Personality;
+use crate::crypt::canonical::read_boolean;
 use crate::format::{FORMATS, FileFormat, by_name};
 
 /// The words that begin a command: also those of SOPS that are not built in, which are an error
@@ -57,6 +58,10 @@ pub enum Command {
 /// The arguments of `encrypt`.
 #[derive(Debug, Args)]
 pub struct EncryptArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub services: ServiceArgs,
+
     /// The files [default: standard input, with --filename-override]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -97,6 +102,10 @@ pub struct EncryptArgs {
 /// The arguments of `decrypt`.
 #[derive(Debug, Args)]
 pub struct DecryptArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub services: ServiceArgs,
+
     /// The files; `-` is standard input [default: see the README]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -129,6 +138,14 @@ pub struct DecryptArgs {
 /// The arguments of `edit`.
 #[derive(Debug, Args)]
 pub struct EditArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub services: ServiceArgs,
+
+    /// Show the metadata too, and let it be edited
+    #[arg(short, long)]
+    pub show_master_keys: bool,
+
     /// The file
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -216,6 +233,28 @@ pub struct KeyArgs {
     azure_kv: Option<String>,
     #[arg(long, hide = true)]
     hc_vault_transit: Option<String>,
+    #[arg(long, hide = true)]
+    aws_profile: Option<String>,
+    #[arg(long, hide = true)]
+    encryption_context: Option<String>,
+}
+
+/// Key services, which are not built in: refused by name rather than unknown.
+#[derive(Debug, Args)]
+pub struct ServiceArgs {
+    #[arg(long, hide = true, env = env::KEYSERVICE, hide_env_values = true)]
+    keyservice: Vec<String>,
+    #[arg(long, hide = true, default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    enable_local_keyservice: Option<String>,
+}
+
+impl ServiceArgs {
+    /// Returns whether something is asked for that is not built in.
+    pub fn is_foreign(&self) -> bool {
+        let local = self.enable_local_keyservice.as_deref().map(str::as_bytes);
+        self.keyservice.iter().any(|address| !address.is_empty())
+            || local.is_some_and(|flag| read_boolean(flag) != Some(true))
+    }
 }
 
 impl KeyArgs {
@@ -228,6 +267,8 @@ impl KeyArgs {
             ("hckms", &self.hckms),
             ("azure_kv", &self.azure_kv),
             ("hc_vault", &self.hc_vault_transit),
+            ("kms", &self.aws_profile),
+            ("kms", &self.encryption_context),
         ]
         .into_iter()
         .filter_map(|(kind, text)| Some((kind, text.as_deref()?)))

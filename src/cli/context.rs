@@ -71,7 +71,16 @@ impl Context {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(&self, path: &Path) -> Result<(SecretBytes, Stamp), CliError> {
+    pub fn read(&self, path: &Path) -> Result<SecretBytes, CliError> {
+        Ok(io::read_file(&self.env.absolute(path))?)
+    }
+
+    /// Reads a file that is to be replaced, and what is needed to see that it still is the same
+    /// then.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_with_stamp(&self, path: &Path) -> Result<(SecretBytes, Stamp), CliError> {
         Ok(io::read_with_stamp(&self.env.absolute(path))?)
     }
 
@@ -106,13 +115,19 @@ impl Context {
         let key = file.data_key(&self.credentials, order).map_err(failed)?;
         let opened = if ignore_mac { file.decrypt_ignoring_mac(&key) } else { file.decrypt(&key) };
         let opened = opened.map_err(failed)?;
-        for comment in opened.unreadable_comments() {
-            let place = comment.position.map(|p| format!(":{}:{}", p.line, p.column));
+        let unreadable = opened.unreadable_comments();
+        for position in unreadable.iter().filter_map(|comment| comment.position) {
             self.ui.warn(format_args!(
-                "{}{}: a comment looks encrypted and could not be decrypted; it is left as it is",
+                "{}:{}:{}: a comment looks encrypted and could not be decrypted; it is left as it \
+                 is",
                 path.display(),
-                place.unwrap_or_default()
+                position.line,
+                position.column
             ));
+        }
+        let others = unreadable.iter().filter(|comment| comment.position.is_none()).count();
+        if others > 0 {
+            self.ui.warn(format_args!("{}: {others} more such comments", path.display()));
         }
         Ok((opened, key))
     }

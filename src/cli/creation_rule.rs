@@ -164,13 +164,27 @@ fn find(context: &Context, config: Option<&Path>, file: &Path) -> Result<Option<
 }
 
 /// What a rule decides: for whom, and what.
-fn effect(rule: &CreationRule) -> (Vec<Vec<(&str, &str)>>, Option<&Selector>, bool, Option<u32>) {
+#[derive(PartialEq)]
+struct Effect<'r> {
+    /// Kind and text of each key, group by group.
+    groups: Vec<Vec<(&'r str, &'r str)>>,
+    selector: Option<&'r Selector>,
+    mac_only_encrypted: bool,
+    shamir_threshold: Option<u32>,
+}
+
+fn effect(rule: &CreationRule) -> Effect<'_> {
     let groups = rule
         .groups
         .iter()
-        .map(|group| group.keys.iter().map(|key| (&*key.kind, key.text.as_str())).collect())
+        .map(|group| group.keys.iter().map(|key| (key.kind, key.text.as_str())).collect())
         .collect();
-    (groups, rule.selector.as_ref(), rule.mac_only_encrypted, rule.shamir_threshold)
+    Effect {
+        groups,
+        selector: rule.selector.as_ref(),
+        mac_only_encrypted: rule.mac_only_encrypted,
+        shamir_threshold: rule.shamir_threshold,
+    }
 }
 
 /// Returns the nearest config from `directory` upwards.
@@ -270,7 +284,7 @@ fn group(spec: &KeyGroupSpec) -> Result<KeyGroup, CliError> {
     let keys = spec
         .keys
         .iter()
-        .map(|key| keys::parse(&key.kind, &key.text).map(WrappedKey::new))
+        .map(|key| keys::parse(key.kind, &key.text).map(WrappedKey::new))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| CliError::new(Exit::Generic, "key", error.to_string()))?;
     if keys.is_empty() {

@@ -21,6 +21,8 @@ pub const CONFIG: &str = "SOPS_CONFIG";
 pub const AGE_RECIPIENTS: &str = "SOPS_AGE_RECIPIENTS";
 /// The order of kinds, as `--decryption-order`.
 pub const DECRYPTION_ORDER: &str = "SOPS_DECRYPTION_ORDER";
+/// Key services, as `--keyservice`.
+pub const KEYSERVICE: &str = "SOPS_KEYSERVICE";
 /// The editor.
 pub const SOPS_EDITOR: &str = "SOPS_EDITOR";
 /// The editor, if `SOPS_EDITOR` is not set.

@@ -21,7 +21,10 @@ use crate::tree::path::TreePathError;
 
 /// An error that ends a command.
 #[derive(Debug)]
-pub struct CliError {
+pub struct CliError(Box<Report>);
+
+#[derive(Debug)]
+struct Report {
     exit: Exit,
     code: &'static str,
     message: String,
@@ -33,14 +36,14 @@ pub struct CliError {
 impl CliError {
     /// Returns an error with a stable code word and a message.
     pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> CliError {
-        CliError {
+        CliError(Box::new(Report {
             exit,
             code,
             message: message.into(),
             place: None,
             details: Vec::new(),
             help: Vec::new(),
-        }
+        }))
     }
 
     /// Adds the file that it is about.
@@ -50,25 +53,25 @@ impl CliError {
 
     /// Adds the place that it is about.
     pub fn at(mut self, path: &Path, position: Option<Position>) -> CliError {
-        self.place = Some((path.to_owned(), position));
+        self.0.place = Some((path.to_owned(), position));
         self
     }
 
     /// Adds a line under the message.
     pub fn detail(mut self, line: impl Into<String>) -> CliError {
-        self.details.push(line.into());
+        self.0.details.push(line.into());
         self
     }
 
     /// Adds what can be done.
     pub fn help(mut self, text: impl Into<String>) -> CliError {
-        self.help.push(text.into());
+        self.0.help.push(text.into());
         self
     }
 
     /// Returns how the program ends.
     pub fn exit(&self) -> Exit {
-        self.exit
+        self.0.exit
     }
 
     /// Returns the text for standard error, without the last line break.
@@ -77,20 +80,20 @@ impl CliError {
         let mut text = String::new();
         match personality {
             Personality::Encfile => {
-                let _ = write!(text, "error[{}]: {}", self.code, self.message);
+                let _ = write!(text, "error[{}]: {}", self.0.code, self.0.message);
             }
-            Personality::Sops => text.push_str(&self.message),
+            Personality::Sops => text.push_str(&self.0.message),
         }
-        if let Some((path, position)) = &self.place {
+        if let Some((path, position)) = &self.0.place {
             let _ = write!(text, "\n  --> {}", one_line(&path.display().to_string()));
             if let Some(Position { line, column }) = position {
                 let _ = write!(text, ":{line}:{column}");
             }
         }
-        for line in &self.details {
+        for line in &self.0.details {
             let _ = write!(text, "\n{}", one_line(line));
         }
-        for help in &self.help {
+        for help in &self.0.help {
             let _ = write!(text, "\nhelp: {}", help.replace('\n', "\n      "));
         }
         text

@@ -251,8 +251,8 @@ fn read_to_end(
     capacity: usize,
     mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
 ) -> io::Result<Option<SecretBytes>> {
-    let mut content = SecretBytes::with_capacity(capacity);
-    content.resize(capacity);
+    // The system gives zeroed memory for that; filling it would be a pass of its own.
+    let mut content = SecretBytes::from(vec![0; capacity]);
     let mut length = 0;
     loop {
         if length == content.len() {

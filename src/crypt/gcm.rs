@@ -153,8 +153,8 @@ mod tests {
     #[test]
     fn both_ways_agree_on_32_byte_ivs() {
         let cipher = Cipher::new(&[7; 32]);
-        for length in [0, 1, 15, 16, 17, 100] {
-            let plain: Vec<u8> = (0..length).map(|n| n as u8).collect();
+        for length in [0u8, 1, 15, 16, 17, 100] {
+            let plain: Vec<u8> = (0..length).collect();
             let mut buffer = plain.clone();
             let tag = cipher.seal(&[9; 32], b"a:b:", &mut buffer).unwrap();
             let mut other = buffer.clone();

@@ -1,4 +1,4 @@
-//! Shamir's secret sharing over GF(2^8), in the layout that SOPS has from HashiCorp Vault.
+//! Shamir's secret sharing over GF(2^8), in the layout that SOPS has from `HashiCorp` Vault.
 //!
 //! The field is AES' (polynomial `0x11B`). Each byte of the secret is the value at 0 of its own
 //! random polynomial of degree `threshold - 1`. A share is the values at `x`, then `x` itself.

@@ -122,10 +122,11 @@ impl<'a> Sealed<'a> {
     }
 }
 
-/// Splits at the last occurrence of `separator`.
+/// Splits at the last comma, behind which stands the rest of `separator`.
 fn cut<'a>(text: &'a [u8], separator: &[u8]) -> Result<(&'a [u8], &'a [u8]), ValueError> {
-    let at = memchr::memmem::rfind(text, separator).ok_or(ValueError::NotSealed)?;
-    Ok((&text[..at], &text[at + separator.len()..]))
+    let at = memchr::memrchr(b',', text).ok_or(ValueError::NotSealed)?;
+    let (front, part) = text.split_at(at);
+    Ok((front, part.strip_prefix(separator).ok_or(ValueError::NotSealed)?))
 }
 
 impl fmt::Debug for Sealed<'_> {

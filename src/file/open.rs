@@ -19,6 +19,9 @@ use crate::tree::{NodeId, NodeKind, TextRef, Tree, Value};
 /// How many places are tried in all for comments that do not open where they stand.
 const COMMENT_ATTEMPTS: usize = 100_000;
 
+/// How many comments that do not open get their place.
+const COMMENTS_PLACED: usize = 20;
+
 /// Decrypts a file.
 pub(super) fn decrypt(
     file: EncryptedFile,
@@ -47,7 +50,7 @@ pub(super) fn decrypt(
         opened,
         strays: Vec::new(),
         spellings,
-        warnings: Vec::new(),
+        unreadable: Vec::new(),
     };
     open_strays(&mut file, &cipher);
     recover_comments(&mut file, &cipher, &lost);
@@ -90,12 +93,10 @@ fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
             .tree
             .nodes()
             .partition_point(|node| node.span.is_some_and(|span| span.start <= stray.span.start));
-        match places.open(file, cipher, stray.text, here, &mut attempts) {
-            Some(plain) => file.strays.push(OpenedStray { sealed: stray.text, plain }),
-            None => {
-                let position = Position::of(file.tree.source(), stray.span.start as usize);
-                file.warnings.push(UnreadableComment { position: Some(position) });
-            }
+        if let Some(plain) = places.open(file, cipher, stray.text, here, &mut attempts) {
+            file.strays.push(OpenedStray { sealed: stray.text, plain });
+        } else {
+            file.note_unreadable(Some(stray.span));
         }
     }
 }
@@ -128,9 +129,8 @@ fn open_leaves(
     tree.reserve(tree.source().len() / 2);
     while let Some(id) = leaves.next(tree) {
         if leaves.is_comment(tree, id) {
-            let text = match tree.node(id).kind {
-                NodeKind::Comment { text, .. } | NodeKind::Text(text) => text,
-                _ => continue,
+            let (NodeKind::Comment { text, .. } | NodeKind::Text(text)) = tree.node(id).kind else {
+                continue;
             };
             if leaves.selects_comment(tree.text(text)) && value::looks_sealed(tree.text(text)) {
                 match opener.open(tree, cipher, leaves.path(), text) {
@@ -283,22 +283,25 @@ fn recover_comments(file: &mut DecryptedFile, cipher: &Cipher, lost: &[NodeId]) 
         };
         let inline = matches!(file.tree.node(id).kind, NodeKind::Comment { inline: true, .. });
         let opened = places.open(file, cipher, sealed, id.index(), &mut attempts);
-        match opened {
-            Some(text) => {
-                file.tree.set(id, NodeKind::Comment { text, inline });
-                file.opened.push(OpenedLeaf { id, sealed, reusable: false });
-            }
-            None => {
-                let position = file
-                    .tree
-                    .node(id)
-                    .span
-                    .map(|span| Position::of(file.tree.source(), span.start as usize));
-                file.warnings.push(UnreadableComment { position });
-            }
+        if let Some(text) = opened {
+            file.tree.set(id, NodeKind::Comment { text, inline });
+            file.opened.push(OpenedLeaf { id, sealed, reusable: false });
+        } else {
+            file.note_unreadable(file.tree.node(id).span);
         }
     }
     file.opened.sort_by_key(|leaf| leaf.id);
+}
+
+impl DecryptedFile {
+    /// Notes a comment that looks encrypted and did not open. The first ones get their place,
+    /// which takes a walk over the text.
+    fn note_unreadable(&mut self, span: Option<Span>) {
+        let position = span
+            .filter(|_| self.unreadable.len() < COMMENTS_PLACED)
+            .map(|span| Position::of(self.tree.source(), span.start as usize));
+        self.unreadable.push(UnreadableComment { position });
+    }
 }
 
 /// The key paths of all maps and lists of a file.

@@ -11,8 +11,11 @@ use std::ops::Range;
 use crate::crypt::canonical::{self, ValueType};
 use crate::file::leaves::{Leaves, has_content};
 use crate::file::{DecryptedFile, FileError, STRAY_PATH};
+use crate::format::{Block, FileFormat};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
+use crate::selector::Selector;
+use crate::span::Span;
 use crate::tree::{NodeId, Site, TextRef, Tree, Value};
 
 /// What can be used again.
@@ -22,11 +25,14 @@ pub struct Previous {
     /// The plain text, parsed, if it is a text of the same format.
     plain: Option<Tree>,
     entries: Vec<Entry>,
+    paths: SecretBytes,
+    /// Whether leaves may be put back as they were, not only their ciphertexts.
+    verbatim: bool,
     hashers: (RandomState, RandomState),
     /// How many nodes the old and the new text have in common at the start and at the end.
     alike: (usize, usize),
-    /// The metadata block, and where it stood.
-    pub(super) block: SecretBytes,
+    /// The metadata block, unless it is to be written anew, and where it stood.
+    pub(super) block: Option<SecretBytes>,
     pub(super) position: Option<usize>,
     /// The plain text.
     text: SecretBytes,
@@ -40,6 +46,8 @@ struct Entry {
     sealed: TextRef,
     /// The leaf in the plain tree.
     plain: Option<NodeId>,
+    /// The key path that it was sealed with, in `paths`.
+    path: Span,
     used: bool,
     /// For the first entry of a key: how many of the key's entries are known to be used.
     passed: u32,
@@ -49,6 +57,8 @@ struct Entry {
 pub(super) struct Reuse<'p> {
     /// `ENC[...]`.
     pub(super) sealed: &'p [u8],
+    /// The key path that it was sealed with.
+    pub(super) path: &'p [u8],
     /// The text of the whole leaf, if it may be put back as it was.
     pub(super) verbatim: Option<&'p [u8]>,
 }
@@ -57,6 +67,27 @@ impl Previous {
     /// Returns the plain text that the file had.
     pub fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// Returns the plain text with the metadata block in it.
+    ///
+    /// # Errors
+    /// If the text has no place for it.
+    pub fn text_with_metadata(&self, format: &dyn FileFormat) -> Result<SecretBytes, FileError> {
+        let plain = format.parse(SecretBytes::from(&*self.text))?;
+        let block = self.block.as_deref().unwrap_or_default();
+        let block = Block { text: block, position: self.position };
+        Ok(format.attach(&plain, &block)?.apply(plain.source()))
+    }
+
+    /// Returns the metadata block.
+    pub fn block(&self) -> &[u8] {
+        self.block.as_deref().unwrap_or_default()
+    }
+
+    /// Replaces the metadata block; `None` for one that is written anew.
+    pub fn set_block(&mut self, block: Option<SecretBytes>) {
+        self.block = block;
     }
 
     /// Takes the ciphertext of a value, if there is one. `leaf` is where the value stands now.
@@ -77,10 +108,13 @@ impl Previous {
         let entry = self.entries[free];
         self.entries[free].used = true;
         let verbatim = match entry.leaf {
-            Some(old) if self.is_as_decrypted(&entry, leaf) => spelling(&self.tree, old),
+            Some(old) if self.verbatim && self.is_as_decrypted(&entry, leaf) => {
+                spelling(&self.tree, old)
+            }
             _ => None,
         };
-        Some(Reuse { sealed: self.tree.text(entry.sealed), verbatim })
+        let path = &self.paths[entry.path.range()];
+        Some(Reuse { sealed: self.tree.text(entry.sealed), path, verbatim })
     }
 
     /// Returns whether a leaf is spelled as decryption spelled the one of `entry`, in the same
@@ -91,6 +125,16 @@ impl Previous {
         };
         spelling(plain, old) == spelling(tree, new)
             && surroundings(plain.node(old).site) == surroundings(tree.node(new).site)
+    }
+
+    /// Starts anew, without putting leaves back as they were: for a text that would not read back
+    /// with them.
+    pub(super) fn forget_spellings(&mut self) {
+        self.verbatim = false;
+        for entry in &mut self.entries {
+            entry.used = false;
+            entry.passed = 0;
+        }
     }
 
     /// Compares the text that was with the one that will be encrypted: as far as both begin alike,
@@ -186,21 +230,23 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
         tree,
         plain,
         entries: Vec::with_capacity(opened.len()),
+        paths: SecretBytes::new(),
+        verbatim: true,
         hashers: (RandomState::new(), RandomState::new()),
         alike: (0, 0),
-        block: detached.block,
+        block: Some(detached.block),
         position: detached.position,
         text,
     };
     let selector = metadata.selector();
     let mut leaves =
         if format.container().is_some() { Leaves::selecting_all() } else { Leaves::new(&selector) };
-    let counterparts = counterparts(&previous.tree, previous.plain.as_ref());
+    let counterparts = counterparts(&previous.tree, previous.plain.as_ref(), &selector);
     let mut opened = opened.iter().peekable();
     let mut canonical = SecretBytes::new();
     let mut number = 0;
     while let Some(id) = leaves.next(&previous.tree) {
-        let counterpart = counterparts.as_ref().and_then(|list| list.get(number).copied());
+        let counterpart = counterparts.as_ref().and_then(|list| list.leaves.get(number));
         number += 1;
         let Some(leaf) = opened.next_if(|leaf| leaf.id == id) else { continue };
         if !leaf.reusable {
@@ -220,48 +266,77 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
                 None => continue,
             },
         };
-        let key = previous.key(kind, &canonical, leaves.path());
-        let entry = Entry {
+        // A comment may be in another map or list of the plain text, by which it is looked for.
+        let path = match (&counterparts, counterpart) {
+            (Some(list), Some((_, path))) => &list.paths[path.range()],
+            _ => leaves.path(),
+        };
+        let key = previous.key(kind, &canonical, path);
+        let start = previous.paths.len();
+        previous.paths.extend_from_slice(leaves.path());
+        previous.entries.push(Entry {
             key,
             leaf: Some(id),
             sealed: leaf.sealed,
-            plain: counterpart,
+            plain: counterpart.map(|&(id, _)| id),
+            path: Span::new(start, previous.paths.len()),
             used: false,
             passed: 0,
-        };
-        previous.entries.push(entry);
+        });
     }
+    let start = previous.paths.len();
+    previous.paths.extend_from_slice(STRAY_PATH);
+    let stray_path = Span::new(start, previous.paths.len());
     for stray in strays {
         let text = previous.tree.text(stray.plain);
         let key = previous.key(ValueType::Comment, text, STRAY_PATH);
-        let entry =
-            Entry { key, leaf: None, sealed: stray.sealed, plain: None, used: false, passed: 0 };
-        previous.entries.push(entry);
+        previous.entries.push(Entry {
+            key,
+            leaf: None,
+            sealed: stray.sealed,
+            plain: None,
+            path: stray_path,
+            used: false,
+            passed: 0,
+        });
     }
     previous.entries.sort_by_key(|entry| (entry.key, entry.leaf));
     Ok((metadata, previous))
 }
 
+/// The leaves of the plain tree, each with its key path.
+struct Counterparts {
+    leaves: Vec<(NodeId, Span)>,
+    paths: SecretBytes,
+}
+
 /// Returns the leaves of the plain tree in the order of those of the decrypted one, if the two
 /// have the same leaves.
-fn counterparts(tree: &Tree, plain: Option<&Tree>) -> Option<Vec<NodeId>> {
-    let all = |tree: &Tree| -> Vec<NodeId> {
-        (0..tree.nodes().len())
-            .filter_map(|index| tree.id_at(index))
-            .filter(|&id| !tree.node(id).kind.is_container())
-            .collect()
-    };
+fn counterparts(tree: &Tree, plain: Option<&Tree>, selector: &Selector) -> Option<Counterparts> {
     let plain = plain?;
-    let (ours, theirs) = (all(tree), all(plain));
-    let alike = ours.len() == theirs.len()
-        && ours.iter().zip(&theirs).all(|(&ours, &theirs)| {
-            tree.node(ours).kind.is_comment() == plain.node(theirs).kind.is_comment()
-                && tree.key(ours) == plain.key(theirs)
-                && has_content(tree, ours) == has_content(plain, theirs)
-                && match (tree.value(ours), plain.value(theirs)) {
-                    (Some(Value::Text(ours)), Some(Value::Text(theirs))) => ours == theirs,
-                    _ => true,
-                }
-        });
-    alike.then_some(theirs)
+    let mut found = Counterparts { leaves: Vec::new(), paths: SecretBytes::new() };
+    let mut leaves = Leaves::new(selector);
+    while let Some(id) = leaves.next(plain) {
+        let start = found.paths.len();
+        found.paths.extend_from_slice(leaves.path());
+        found.leaves.push((id, Span::new(start, found.paths.len())));
+    }
+    let ours = (0..tree.nodes().len())
+        .filter_map(|index| tree.id_at(index))
+        .filter(|&id| !tree.node(id).kind.is_container());
+    let mut theirs = found.leaves.iter();
+    for ours in ours {
+        let &(theirs, _) = theirs.next()?;
+        let alike = tree.node(ours).kind.is_comment() == plain.node(theirs).kind.is_comment()
+            && tree.key(ours) == plain.key(theirs)
+            && has_content(tree, ours) == has_content(plain, theirs)
+            && match (tree.value(ours), plain.value(theirs)) {
+                (Some(Value::Text(ours)), Some(Value::Text(theirs))) => ours == theirs,
+                _ => true,
+            };
+        if !alike {
+            return None;
+        }
+    }
+    theirs.next().is_none().then_some(found)
 }

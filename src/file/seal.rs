@@ -39,7 +39,25 @@ pub struct Plan<'a> {
 ///
 /// # Errors
 /// If the document cannot be encrypted, or would not read back as it should.
-pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileError> {
+pub fn encrypt(document: Document, mut plan: Plan<'_>) -> Result<SecretBytes, FileError> {
+    let Some(previous) = plan.previous.take() else { return encrypt_once(document, plan) };
+    let text = SecretBytes::from(document.text());
+    let format = document.format();
+    let metadata = plan.metadata.clone();
+    let layout = plan.layout.clone();
+    let again = Plan { metadata, layout, previous: None, ..plan };
+    match encrypt_once(document, Plan { previous: Some(&mut *previous), ..plan }) {
+        // A leaf as it was may not fit what is around it now.
+        Err(FileError::Unstable { .. }) => {
+            previous.forget_spellings();
+            let document = Document::parse(format, text)?;
+            encrypt_once(document, Plan { previous: Some(previous), ..again })
+        }
+        result => result,
+    }
+}
+
+fn encrypt_once(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileError> {
     let Plan { mut metadata, data_key, output, layout, mut previous, allow_nothing_selected } =
         plan;
     let input = document.format();
@@ -48,6 +66,9 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
     let mut tree = document.into_tree();
     if tree.documents().next().is_none() {
         return Err(FileError::NoDocument);
+    }
+    if let Some(refusal) = input.refusal(&tree) {
+        return Err(refusal.into());
     }
     check_types(&tree)?;
     if let Some(previous) = previous.as_deref_mut() {
@@ -90,19 +111,18 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
         &body
     };
     let old_block = match &previous {
-        Some(previous) => metadata.patch(&previous.block, container)?,
-        None => None,
+        Some(Previous { block: Some(block), .. }) => metadata.patch(block, container)?,
+        _ => None,
     };
-    let block = match old_block {
-        Some(block) => block,
-        None => {
-            let block = metadata.to_tree(container.metadata_layout())?;
-            container.emit(&block, &container.layout_of(body, &layout))?
-        }
+    let block = if let Some(block) = old_block {
+        block
+    } else {
+        let block = metadata.to_tree(container.metadata_layout())?;
+        container.emit(&block, &container.layout_of(body, &layout))?
     };
     let place = previous.as_deref().and_then(|previous| previous.position);
-    edits.append(&container.attach(body, &Block { text: &block, position: place })?);
-    let text = edits.apply(body.source());
+    let block = Block { text: &block, position: place };
+    let text = put_together(container, body, &edits, &block)?;
 
     let written = verify::Written {
         text,
@@ -119,6 +139,28 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
     };
     let text = verify::read_back(written, &meant, &cipher)?;
     with_layout(text, output, data_key, in_place.then_some(&tree))
+}
+
+/// Makes the edits of the values and puts the block in: at once where the two do not touch the same
+/// bytes, else one after the other.
+fn put_together(
+    format: &dyn FileFormat,
+    body: &Tree,
+    values: &Edits,
+    block: &Block<'_>,
+) -> Result<SecretBytes, FileError> {
+    if let Ok(attached) = format.attach(body, block) {
+        let mut all = Edits::new();
+        all.append(values);
+        all.append(&attached);
+        if let Some(text) = all.try_apply(body.source()) {
+            return Ok(text);
+        }
+    }
+    let unstable = FileError::Unstable { path: None };
+    let sealed = values.try_apply(body.source()).ok_or(unstable)?;
+    let sealed = format.parse(sealed).map_err(|_| FileError::Unstable { path: None })?;
+    Ok(format.attach(&sealed, block)?.apply(sealed.source()))
 }
 
 /// Decrypts what was written, which must give the data back with the right MAC, and adds what is
@@ -180,6 +222,15 @@ struct Sealing<'a> {
     comments: Vec<CommentPlan>,
     paths: SecretBytes,
     selected: Vec<bool>,
+}
+
+/// A ciphertext in the pool of the tree.
+struct SealedText {
+    text: TextRef,
+    /// The text of the whole leaf as it was, if it may be put back.
+    verbatim: Option<TextRef>,
+    /// The key path that a ciphertext was sealed with before.
+    path: Option<Span>,
 }
 
 /// Whether a comment is selected, and where it stands.
@@ -272,18 +323,21 @@ impl Sealing<'_> {
         kind: ValueType,
         path: &[u8],
         leaf: Option<NodeId>,
-    ) -> Result<(TextRef, Option<TextRef>), ValueError> {
+    ) -> Result<SealedText, ValueError> {
         if let Some(previous) = self.previous.as_deref_mut()
             && let Some(reuse) =
                 previous.take(kind, &self.scratch, path, leaf.map(|leaf| (&*tree, leaf)))
         {
-            let sealed = tree.intern(reuse.sealed);
+            let start = self.paths.len();
+            self.paths.extend_from_slice(reuse.path);
+            let path = Some(Span::new(start, self.paths.len()));
+            let text = tree.intern(reuse.sealed);
             let verbatim = reuse.verbatim.map(|text| tree.intern(text));
-            return Ok((sealed, verbatim));
+            return Ok(SealedText { text, verbatim, path });
         }
         self.out.resize(0);
         self.sealer.seal(kind, &self.scratch, path, &mut self.out)?;
-        Ok((tree.intern(&self.out), None))
+        Ok(SealedText { text: tree.intern(&self.out), verbatim: None, path: None })
     }
 
     fn value(
@@ -293,8 +347,8 @@ impl Sealing<'_> {
         kind: ValueType,
         path: &[u8],
     ) -> Result<(), ValueError> {
-        let (sealed, verbatim) = self.seal(tree, kind, path, Some(id))?;
-        tree.set(id, NodeKind::Text(sealed));
+        let SealedText { text, verbatim, .. } = self.seal(tree, kind, path, Some(id))?;
+        tree.set(id, NodeKind::Text(text));
         self.changes.push(Change { id, verbatim });
         Ok(())
     }
@@ -309,7 +363,7 @@ impl Sealing<'_> {
     ) -> Result<(), ValueError> {
         let start = self.paths.len();
         self.paths.extend_from_slice(path);
-        let path_span = Span::new(start, self.paths.len());
+        let mut path_span = Span::new(start, self.paths.len());
         let mut sealed = None;
         // SOPS leaves an empty comment as it is, but in a list it makes an empty text of it: there
         // one blank is sealed.
@@ -318,10 +372,11 @@ impl Sealing<'_> {
         if selected.yes && !tree.text(text).is_empty() {
             self.scratch.resize(0);
             self.scratch.extend_from_slice(tree.text(text));
-            let (new, verbatim) = self.seal(tree, ValueType::Comment, path, Some(id))?;
-            tree.set(id, NodeKind::Comment { text: new, inline });
-            self.changes.push(Change { id, verbatim });
-            sealed = Some(new);
+            let new = self.seal(tree, ValueType::Comment, path, Some(id))?;
+            tree.set(id, NodeKind::Comment { text: new.text, inline });
+            self.changes.push(Change { id, verbatim: new.verbatim });
+            sealed = Some(new.text);
+            path_span = new.path.unwrap_or(path_span);
         }
         if let Some(span) = tree.node(id).span {
             let plan = CommentPlan { id: Some(id), span, plain: text, sealed, path: path_span };
@@ -340,7 +395,7 @@ impl Sealing<'_> {
         if !place.is_empty() {
             self.scratch.resize(0);
             self.scratch.extend_from_slice(tree.text(text));
-            sealed = Some(self.seal(tree, ValueType::Comment, STRAY_PATH, None)?.0);
+            sealed = Some(self.seal(tree, ValueType::Comment, STRAY_PATH, None)?.text);
         }
         debug_assert!(span.contains(place));
         self.comments.push(CommentPlan { id: None, span: place, plain: text, sealed, path });
@@ -388,12 +443,24 @@ pub struct ClearLeaf {
     pub position: Option<Position>,
 }
 
+/// Values that should be encrypted and are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClearLeaves {
+    /// The first ones.
+    pub leaves: Vec<ClearLeaf>,
+    /// How many more there are.
+    pub others: usize,
+}
+
+/// How many values in clear are named one by one.
+const LEAVES_NAMED: usize = 100;
+
 /// Returns the values that the rule covers and that stand in clear.
 pub(super) fn clear_leaves(
     tree: &Tree,
     metadata: &Metadata,
     format: &dyn FileFormat,
-) -> Vec<ClearLeaf> {
+) -> ClearLeaves {
     let selector = metadata.selector();
     let mut leaves = match format.container() {
         Some(_) => Leaves::selecting_all(),
@@ -410,8 +477,14 @@ pub(super) fn clear_leaves(
         let selected = leaves.selects_value(tree, id);
         let sealed = matches!(tree.value(id), Some(Value::Text(text)) if looks_sealed(text));
         if selected && has_content(tree, id) && !sealed {
-            clear.push(ClearLeaf { path: tree.path(id), position: position(tree, id) });
+            clear.push(id);
         }
     }
-    clear
+    // Naming a place takes a walk over the text.
+    let (named, others) = clear.split_at(clear.len().min(LEAVES_NAMED));
+    let leaves = named
+        .iter()
+        .map(|&id| ClearLeaf { path: tree.path(id), position: position(tree, id) })
+        .collect();
+    ClearLeaves { leaves, others: others.len() }
 }

@@ -188,19 +188,19 @@ impl Patch {
         if text == wanted {
             return None;
         }
-        let (text, wanted) = (std::str::from_utf8(text).ok()?, std::str::from_utf8(wanted).ok()?);
-        let alike = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
-            a.zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>()
+        let alike = |pairs: &mut dyn Iterator<Item = (&u8, &u8)>| {
+            pairs.take_while(|(ours, theirs)| ours == theirs).count()
         };
-        let at = alike(&mut text.chars(), &mut wanted.chars());
-        let (rest, wanted) = (&text[at..], &wanted[at..]);
-        let end = alike(&mut rest.chars().rev(), &mut wanted.chars().rev());
-        Some(Patch {
-            of: text.len(),
-            at,
-            cut: rest.len() - end,
-            text: Zeroizing::new(wanted[..wanted.len() - end].to_owned()),
-        })
+        let mut at = alike(&mut text.iter().zip(wanted));
+        let mut end = alike(&mut text[at..].iter().rev().zip(wanted[at..].iter().rev()));
+        // What comes in must not begin or end within a character.
+        for _ in 0..3 {
+            at -= usize::from(wanted.get(at).is_some_and(|&byte| is_inside(byte)));
+            end -= usize::from(end > 0 && is_inside(wanted[wanted.len() - end]));
+        }
+        let new = std::str::from_utf8(&wanted[at..wanted.len() - end]).ok()?;
+        let cut = text.len() - end - at;
+        Some(Patch { of: text.len(), at, cut, text: Zeroizing::new(new.to_owned()) })
     }
 
     fn apply(&self, text: &[u8]) -> Option<SecretBytes> {
@@ -212,6 +212,11 @@ impl Patch {
         edits.replace(Span::new(self.at, end), self.text.as_bytes());
         Some(edits.apply(text))
     }
+}
+
+/// Returns whether a byte of UTF-8 is not the first of its character.
+fn is_inside(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
 }
 
 /// A node that is spelled differently in two texts of the same data.
@@ -345,6 +350,9 @@ fn same_data(a: &Tree, b: &Tree) -> bool {
             .filter_map(|id| Some((tree.node(id).span?, tree.comment(id)?)))
             .map(|(span, text)| (span, Zeroizing::new(text.trim_ascii().to_vec())))
             .collect();
+        found.extend(tree.strays().iter().map(|stray| {
+            (stray.span, Zeroizing::new(tree.text(stray.text).trim_ascii().to_vec()))
+        }));
         found.sort_by_key(|(span, _)| *span);
         found.into_iter().map(|(_, text)| text).collect()
     };

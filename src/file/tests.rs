@@ -8,11 +8,11 @@ use crate::tree::Timestamp;
 
 const NOW: i64 = 1_790_000_000;
 
-fn key() -> DataKey {
+pub(super) fn key() -> DataKey {
     DataKey::from_bytes(&[3; 32]).unwrap()
 }
 
-fn metadata(rule: Option<(&str, &str)>) -> Metadata {
+pub(super) fn metadata(rule: Option<(&str, &str)>) -> Metadata {
     let fields = vec![("recipient".to_owned(), FieldValue::Text("age1x".to_owned()))];
     let key = WrappedKey {
         key: keys::from_fields("age", fields),
@@ -169,8 +169,8 @@ fn changes_of_the_file_are_noticed() {
     let clear = sealed.replacen("\"ENC[", "\"clear\", \"x_unencrypted\": \"ENC[", 1);
     let file = EncryptedFile::parse(&format::json::Json, SecretBytes::from(clear.as_str()));
     let clear = file.unwrap().clear_leaves();
-    assert_eq!(clear.len(), 1);
-    assert_eq!(clear[0].path, "[\"a\"]");
+    assert_eq!((clear.leaves.len(), clear.others), (1, 0));
+    assert_eq!(clear.leaves[0].path, "[\"a\"]");
 }
 
 #[test]

@@ -77,7 +77,12 @@ pub(super) fn read_back(
             let start = paths.len();
             paths.extend_from_slice(leaves.path());
             let path = Span::new(start, paths.len());
-            if let TextRef::Source(span) = text {
+            // A text that was joined from several lines stands in clear: only its order counts.
+            let span = match text {
+                TextRef::Source(span) => Some(span),
+                TextRef::Pool(_) => tree.node(id).span,
+            };
+            if let Some(span) = span {
                 found.push(FoundComment { span, text, path, selected });
             }
             continue;
@@ -106,7 +111,7 @@ pub(super) fn read_back(
         }
     }
     let edits = comments(&tree, found, &paths, meant_file, cipher)?;
-    Ok(if edits.is_empty() { SecretBytes::from(tree.source()) } else { edits.apply(tree.source()) })
+    Ok(if edits.is_empty() { tree.into_source() } else { edits.apply(tree.source()) })
 }
 
 fn next_value(leaves: &mut Leaves<'_>, tree: &Tree) -> Option<NodeId> {

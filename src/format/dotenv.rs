@@ -1,17 +1,15 @@
 //! dotenv as SOPS reads it: lines `key=value`, split at the first `=`, nothing trimmed, unquoted
 //! or expanded. `\n` in a value stands for a line break; a CR belongs to the value.
 
-use std::collections::HashMap;
-
 use crate::edits::Edits;
 use crate::format::{
     Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError, Warning,
+    SyntaxError, Warning, duplicate_warnings,
 };
 use crate::number;
 use crate::secret::SecretBytes;
-use crate::span::{Position, Span};
-use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, Step, TextRef, Tree, TreeBuilder, Value};
+use crate::span::Span;
+use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, TextRef, Tree, TreeBuilder, Value};
 
 /// What the keys of the metadata start with.
 const METADATA: &[u8] = b"sops_";
@@ -140,14 +138,13 @@ impl FileFormat for Dotenv {
         });
         let place = next.and_then(|id| tree.node(id).key?.span);
         let mut text = SecretBytes::with_capacity(block.text.len() + 2);
-        let offset = match place {
-            Some(span) => span.start as usize,
-            None => {
-                if !source.is_empty() && !source.ends_with(b"\n") {
-                    text.push(b'\n');
-                }
-                source.len()
+        let offset = if let Some(span) = place {
+            span.start as usize
+        } else {
+            if !source.is_empty() && !source.ends_with(b"\n") {
+                text.push(b'\n');
             }
+            source.len()
         };
         text.extend_from_slice(block.text);
         if !block.text.ends_with(b"\n") {
@@ -216,21 +213,7 @@ impl FileFormat for Dotenv {
     }
 
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
-        let mut lines: HashMap<&[u8], ()> = HashMap::new();
-        let mut warnings = Vec::new();
-        for step in tree.walk(None) {
-            let Step::Leaf(id) = step else { continue };
-            if let Some(key) = tree.key(id)
-                && lines.insert(key, ()).is_some()
-            {
-                let start = tree.node(id).key.and_then(|key| key.span).unwrap_or_default().start;
-                warnings.push(Warning {
-                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
-                    position: Some(Position::of(tree.source(), start as usize)),
-                });
-            }
-        }
-        warnings
+        duplicate_warnings(tree)
     }
 }
 
@@ -296,6 +279,7 @@ fn check_comment(tree: &Tree, id: NodeId, text: &[u8]) -> Result<(), EmitError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Step;
 
     fn tree(text: &str) -> Tree {
         Dotenv.parse(SecretBytes::from(text)).unwrap()

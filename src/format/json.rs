@@ -6,16 +6,14 @@
 mod parse;
 mod write;
 
-use std::collections::HashSet;
-
 use crate::edits::Edits;
 use crate::format::{
     Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError, Warning,
+    SyntaxError, Warning, duplicate_warnings,
 };
 use crate::secret::SecretBytes;
-use crate::span::{Position, Span};
-use crate::tree::{NodeId, Step, Tree};
+use crate::span::Span;
+use crate::tree::{NodeId, Tree, Value};
 
 /// The key of the metadata.
 const METADATA: &[u8] = b"sops";
@@ -43,7 +41,11 @@ impl FileFormat for Json {
     }
 
     fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
-        let mut edits = Edits::new();
+        let room = changes.iter().map(|change| match tree.value(change.id) {
+            Some(Value::Text(text)) => text.len() + 2,
+            _ => 8,
+        });
+        let mut edits = Edits::with_capacity(changes.len(), room.sum());
         let mut rest = changes;
         while let Some((change, after)) = rest.split_first() {
             let Some(span) = tree.node(change.id).span else {
@@ -123,21 +125,18 @@ impl FileFormat for Json {
             edits.replace(span, whole.as_bytes());
             return Ok(edits);
         };
-        match block.position.and_then(|position| entries.get(position)) {
-            Some(&next) => {
-                let start = entry_span(tree, next).start as usize;
-                let mut entry = SecretBytes::from(text);
-                entry.push(b',');
-                entry.extend_from_slice(blank_before(tree.source(), start));
-                edits.insert(start, &entry);
-            }
-            None => {
-                let place = entry_span(tree, last);
-                let mut entry = SecretBytes::from(&b","[..]);
-                entry.extend_from_slice(blank_before(tree.source(), place.start as usize));
-                entry.extend_from_slice(text);
-                edits.insert(place.end as usize, &entry);
-            }
+        if let Some(&next) = block.position.and_then(|position| entries.get(position)) {
+            let start = entry_span(tree, next).start as usize;
+            let mut entry = SecretBytes::from(text);
+            entry.push(b',');
+            entry.extend_from_slice(blank_before(tree.source(), start));
+            edits.insert(start, &entry);
+        } else {
+            let place = entry_span(tree, last);
+            let mut entry = SecretBytes::from(&b","[..]);
+            entry.extend_from_slice(blank_before(tree.source(), place.start as usize));
+            entry.extend_from_slice(text);
+            edits.insert(place.end as usize, &entry);
         }
         Ok(edits)
     }
@@ -196,30 +195,7 @@ impl FileFormat for Json {
     }
 
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
-        let mut seen: Vec<HashSet<&[u8]>> = Vec::new();
-        let mut warnings = Vec::new();
-        for step in tree.walk(None) {
-            let id = match step {
-                Step::Enter(id) | Step::Leaf(id) => id,
-                Step::Leave(_) => {
-                    seen.pop();
-                    continue;
-                }
-            };
-            if let (Some(key), Some(keys)) = (tree.key(id), seen.last_mut())
-                && !keys.insert(key)
-            {
-                let offset = entry_span(tree, id).start as usize;
-                warnings.push(Warning {
-                    message: format!("the key at `{}` stands there twice", tree.path(id)).into(),
-                    position: Some(Position::of(tree.source(), offset)),
-                });
-            }
-            if matches!(step, Step::Enter(_)) {
-                seen.push(HashSet::new());
-            }
-        }
-        warnings
+        duplicate_warnings(tree)
     }
 }
 

@@ -9,7 +9,7 @@
 use crate::edits::Edits;
 use crate::format::{
     Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError,
+    SyntaxError, repeated_key, repeated_keys,
 };
 use crate::secret::SecretBytes;
 use crate::span::MAX_SOURCE;
@@ -100,6 +100,9 @@ impl FileFormat for Yaml {
     }
     fn layout_of(&self, tree: &Tree, asked: &Layout) -> Layout {
         block::layout_of(tree, asked)
+    }
+    fn refusal(&self, tree: &Tree) -> Option<SyntaxError> {
+        repeated_keys(tree, 1).first().map(|&id| repeated_key(tree, id))
     }
     fn template(&self) -> &'static str {
         block::TEMPLATE

@@ -80,7 +80,7 @@ impl MasterKey for AgeKey {
     }
 
     fn wrap(&self, key: &[u8], _with: &Credentials) -> Result<String, KeyError> {
-        let recipient = self.recipient.as_ref().map_err(|error| error.clone())?;
+        let recipient = self.recipient.as_ref().map_err(std::clone::Clone::clone)?;
         let failed = |error: &dyn fmt::Display| KeyError::Wrap {
             message: format!("failed to encrypt sops data key with age: {error}"),
         };

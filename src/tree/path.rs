@@ -61,7 +61,7 @@ impl TreePath {
                     .children(node)
                     .filter(|&member| !tree.node(member).kind.is_comment())
                     .nth(*index)
-                    .ok_or_else(|| TreePathError::OutOfBounds { index: *index })?,
+                    .ok_or(TreePathError::OutOfBounds { index: *index })?,
                 (Component::Key(key), _) => {
                     return Err(TreePathError::NotAMap { component: format!("['{key}']") });
                 }
@@ -83,19 +83,17 @@ fn bracketed(text: &str) -> Result<Vec<Component>, TreePathError> {
         if open.is_empty() && components.is_empty() {
             return Ok(components);
         }
-        let piece = match open.chars().next() {
-            // A quoted key ends at the quote in front of the bracket, so it may hold brackets.
-            Some(quote @ ('"' | '\'')) => {
-                let end = open[1..].find(&format!("{quote}]")).ok_or_else(|| malformed(open))?;
-                components.push(Component::Key(open[1..=end].to_owned()));
-                end + 3
-            }
-            _ => {
-                let end = open.find(']').ok_or_else(|| malformed(open))?;
-                let index = open[..end].parse().map_err(|_| malformed(&open[..end]))?;
-                components.push(Component::Index(index));
-                end + 1
-            }
+        // A quoted key ends at the quote in front of the bracket, so it may hold brackets.
+        let quote = open.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let piece = if let Some(quote) = quote {
+            let end = open[1..].find(&format!("{quote}]")).ok_or_else(|| malformed(open))?;
+            components.push(Component::Key(open[1..=end].to_owned()));
+            end + 3
+        } else {
+            let end = open.find(']').ok_or_else(|| malformed(open))?;
+            let index = open[..end].parse().map_err(|_| malformed(&open[..end]))?;
+            components.push(Component::Index(index));
+            end + 1
         };
         rest = &open[piece..];
     }

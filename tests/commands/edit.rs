@@ -1,6 +1,7 @@
 //! `encfile edit`.
 
 mod interrupted;
+mod metadata;
 mod new_file;
 
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 """Checks encrypted files without any code of encfile or SOPS.
 
     check.py verify [--age PROGRAM] [--identity FILE]... FILE...
-    check.py same   [--age PROGRAM] --type yaml|json|dotenv|binary LEFT RIGHT
+    check.py same   [--age PROGRAM] --type yaml|json|dotenv|ini|binary LEFT RIGHT
 
 `verify` parses each file with its own small readers, unwraps the data key with the `age` program
 (key groups are combined here), decrypts every value and comment, recomputes the MAC and compares.
@@ -106,6 +106,80 @@ def read_dotenv(text):
     return [entries]
 
 
+def read_ini(text):
+    """Sections as maps, each key followed by its comment, as SOPS has them."""
+    lines = iter(text.removeprefix("\ufeff").split("\n"))
+    section = Map()
+    sections = Map([("DEFAULT", section)])
+    waiting = []
+
+    def add_comment():
+        if waiting:
+            joined = "\n".join(waiting).strip()
+            # Of an encrypted comment SOPS reads the first line only.
+            joined = joined.lstrip(joined[0] + " ")
+            section.append((Comment(joined.split("\n")[0] if SEALED.match(joined) else joined), None))
+            waiting.clear()
+
+    for line in lines:
+        line = line.lstrip()
+        if not line:
+            continue
+        if line[0] in "#;":
+            waiting.append(line)
+        elif line[0] == "[":
+            name, bracket, behind = line[1:].rpartition("]")
+            if not name:
+                raise Bad("a line that is no section")
+            section = Map()
+            sections.append((name, section))
+            if behind.strip():
+                waiting.append(behind.strip())
+            add_comment()
+        else:
+            quoted = re.match(r'("""|["`])(.*?)\1\s*[=:]', line)
+            key, value = (quoted[2], line[quoted.end() :]) if quoted else ("", "")
+            if not quoted:
+                found = re.match(r"([^=:]+)[=:](.*)", line, re.DOTALL)
+                if not found:
+                    raise Bad("a line without `=`")
+                key, value = found[1], found[2]
+            section.append((key.strip(), ini_value(value.lstrip(), lines, waiting)))
+            add_comment()
+    return [sections]
+
+
+def ini_value(value, lines, waiting):
+    for quote in ('"""', "`"):
+        if value.startswith(quote):
+            body = value[len(quote) :]
+            if quote in body:
+                return body[: body.rindex(quote)]
+            for line in lines:
+                if quote in line:
+                    end = line.rindex(quote)
+                    waiting.extend(re.findall("[#;].*", line[end:])[:1])
+                    return body + "\n" + line[:end]
+                body += "\n" + line
+            raise Bad("an open quote")
+    value = value.rstrip()
+    if value.endswith("\\"):
+        joined = value[:-1]
+        for line in lines:
+            line = line.strip()
+            joined += line.removesuffix("\\")
+            if not line.endswith("\\"):
+                break
+        return joined
+    comment = re.search("[#;]", value)
+    if comment:
+        waiting.append(value[comment.start() :])
+        value = value[: comment.start()].rstrip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" and value[0] not in value[1:-1]:
+        value = value[1:-1]
+    return value
+
+
 PLAIN_TIME = re.compile(
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"([Tt][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}([.,][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -173,11 +247,18 @@ def yaml_tree(yaml, node):
     return node.value
 
 
-READERS = {"json": read_json, "binary": read_json, "dotenv": read_dotenv, "yaml": read_yaml}
+READERS = {
+    "json": read_json,
+    "binary": read_json,
+    "dotenv": read_dotenv,
+    "ini": read_ini,
+    "yaml": read_yaml,
+}
 
 
 def type_by_name(path):
-    for ending, name in ((".yaml", "yaml"), (".yml", "yaml"), (".json", "json"), (".env", "dotenv")):
+    endings = ((".yaml", "yaml"), (".yml", "yaml"), (".json", "json"), (".env", "dotenv"), (".ini", "ini"))
+    for ending, name in endings:
         if path.endswith(ending):
             return name
     return "binary"
@@ -241,6 +322,8 @@ def take_metadata(kind, trees):
                 raise Bad("two `sops` entries")
             trees[number] = Map((k, v) for k, v in tree if isinstance(k, Comment) or k != "sops")
             found = plain_data(blocks[0]) if blocks else None
+            if kind == "ini" and found:
+                found = unflatten((key, value.replace("\\n", "\n")) for key, value in found.items())
         metadata = found if number == 0 else metadata
     if not isinstance(metadata, dict):
         raise Bad("no metadata")
@@ -480,9 +563,19 @@ def same(options):
         trees = [one_number_type(tree) for tree in trees]
     if options.type == "dotenv":
         trees = [[Map((str(k), v) for k, v in document) for document in tree] for tree in trees]
+    if options.type == "ini":
+        # SOPS writes comments with its own markers.
+        trees = [[without_comments(document) for document in tree] for tree in trees]
     where = difference(*trees)
     if where is not None:
         raise Bad("the data differs at %s" % where)
+
+
+def without_comments(sections):
+    return Map(
+        (name, Map((k, v) for k, v in section if not isinstance(k, Comment)))
+        for name, section in sections
+    )
 
 
 def one_number_type(tree):

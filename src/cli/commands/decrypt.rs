@@ -56,7 +56,7 @@ fn without_file(
     }
     match default_file::find(context, config)? {
         Input::File(file) => {
-            let (text, _) = context.read(&file)?;
+            let text = context.read(&file)?;
             output_dotenv(context, arguments, text, &file)
         }
         Input::Stdin => output_dotenv(context, arguments, io::read_stdin()?, Path::new("-")),
@@ -83,11 +83,16 @@ fn from_stdin(context: &Context, arguments: &DecryptArgs) -> Result<Exit, CliErr
 }
 
 fn one(context: &Context, arguments: &DecryptArgs, path: &Path) -> Result<(), CliError> {
-    let (text, stamp) = context.read(path)?;
+    let (text, stamp) = if arguments.in_place {
+        let (text, stamp) = context.read_with_stamp(path)?;
+        (text, Some(stamp))
+    } else {
+        (context.read(path)?, None)
+    };
     let file = opened(context, arguments, text, path)?;
     let format = output_format(context, arguments, path, &file);
     let text = plain_text(context, arguments, file, format, path)?;
-    if arguments.in_place {
+    if let Some(stamp) = stamp {
         return write_in_place(context, path, &text, &stamp);
     }
     write_out(context, arguments, &text).map(|_| ())

@@ -18,7 +18,7 @@ use crate::crypt::data_key::DataKey;
 use crate::document::Document;
 use crate::file::{self, FileError, Plan, Previous};
 use crate::format::{FileFormat, Layout, SyntaxError, binary::Binary};
-use crate::keys::WrapError;
+use crate::keys::{WrapError, WrappedKey, wrap_all};
 use crate::metadata::{Metadata, SOPS_VERSION};
 use crate::number;
 use crate::secret::SecretBytes;
@@ -55,8 +55,8 @@ pub fn run(
             .ui
             .warn("there is no memory-backed directory; the text is on a disk while you edit");
     }
-    let document = match let_edit(context, &subject, &mut session, path) {
-        Ok(Some(document)) => document,
+    let Accepted { document, block } = match let_edit(context, &subject, &mut session, path) {
+        Ok(Some(edited)) => edited,
         Ok(None) => return unchanged(context),
         Err(failure) => {
             let saved = session.take_unsaved();
@@ -68,7 +68,9 @@ pub fn run(
     // From here on Ctrl-C ends the program again, and the private file is gone.
     drop(session);
     let text = SecretBytes::from(document.text());
-    let sealed = match seal(context, &mut subject, arguments, document, path) {
+    let sealed = adopt(context, &mut subject, block)
+        .and_then(|()| seal(context, &mut subject, arguments, document, path));
+    let sealed = match sealed {
         Ok(sealed) => sealed,
         Err(report) => return Err(keep(context, &subject, path, Some(text), report)),
     };
@@ -93,11 +95,20 @@ struct Subject {
     previous: Option<Previous>,
     /// What the file was when it was read.
     stamp: Stamp,
+    /// Whether the metadata is shown, and may be changed.
+    shows_metadata: bool,
+}
+
+/// A text that can be encrypted.
+struct Accepted {
+    document: Document,
+    /// The metadata and its block, if they were changed.
+    block: Option<(Metadata, SecretBytes)>,
 }
 
 fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subject, CliError> {
     let order = decryption_order(arguments.opening.decryption_order.as_deref())?;
-    let (text, stamp) = context.read(path)?;
+    let (text, stamp) = context.read_with_stamp(path)?;
     let file = context.parse_encrypted(text, path, path, arguments.types.input())?;
     let (opened, data_key) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
     let format = opened.format();
@@ -106,8 +117,14 @@ fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subj
     if newer(SOPS_VERSION, &metadata.version) {
         SOPS_VERSION.clone_into(&mut metadata.version);
     }
+    let shows_metadata = shows_metadata(arguments, format)?;
+    let text = if shows_metadata {
+        previous.text_with_metadata(format).map_err(|failure| error::encrypt(path, failure))?
+    } else {
+        SecretBytes::from(previous.text())
+    };
     Ok(Subject {
-        text: SecretBytes::from(previous.text()),
+        text,
         format,
         output: arguments.types.output().unwrap_or(format),
         layout: Layout { indent: arguments.types.indent, ..Layout::default() },
@@ -115,6 +132,7 @@ fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subj
         data_key,
         previous: Some(previous),
         stamp,
+        shows_metadata,
     })
 }
 
@@ -140,7 +158,42 @@ fn new(
         data_key,
         previous: None,
         stamp: Stamp::absent(),
+        // There is nothing to show yet but what the rule says.
+        shows_metadata: false,
     })
+}
+
+fn shows_metadata(arguments: &EditArgs, format: &'static dyn FileFormat) -> Result<bool, CliError> {
+    if arguments.show_master_keys && format.container().is_some() {
+        let message = "a binary file has no place to show its metadata in";
+        return Err(CliError::new(Exit::Conflict, "conflict", message));
+    }
+    Ok(arguments.show_master_keys)
+}
+
+/// Takes over metadata that was changed in the editor. Keys that are new there are wrapped for,
+/// and with them all others.
+fn adopt(
+    context: &Context,
+    subject: &mut Subject,
+    changed: Option<(Metadata, SecretBytes)>,
+) -> Result<(), CliError> {
+    let Some((mut metadata, block)) = changed else { return Ok(()) };
+    let keys = |metadata: &Metadata| -> Vec<Vec<(String, Option<String>)>> {
+        let key = |key: &WrappedKey| (key.key.identity().to_owned(), key.wrapped.clone());
+        metadata.groups.iter().map(|group| group.keys.iter().map(key).collect()).collect()
+    };
+    let same = keys(&metadata) == keys(&subject.metadata)
+        && metadata.shamir_threshold == subject.metadata.shamir_threshold;
+    if !same {
+        let threshold = metadata.shamir_threshold;
+        wrap_all(&mut metadata.groups, threshold, &subject.data_key, &context.credentials)?;
+    }
+    if let Some(previous) = &mut subject.previous {
+        previous.set_block(same.then_some(block));
+    }
+    subject.metadata = metadata;
+    Ok(())
 }
 
 /// Why editing ended without a text that can be saved.
@@ -173,14 +226,14 @@ fn let_edit(
     subject: &Subject,
     session: &mut EditSession,
     path: &Path,
-) -> Result<Option<Document>, Failure> {
+) -> Result<Option<Accepted>, Failure> {
     loop {
         let text = match session.run().map_err(Failure::Editor)? {
             Edited::Unchanged => return Ok(None),
             Edited::Changed(text) => text,
         };
         let report = match parse(context, subject, &text) {
-            Ok(document) => return Ok(Some(document)),
+            Ok(accepted) => return Ok(Some(accepted)),
             Err(problem) => problem.report(path),
         };
         if !os::stdin_is_terminal() {
@@ -197,7 +250,10 @@ fn let_edit(
 /// What is wrong with an edited text.
 enum Problem {
     Syntax(SyntaxError),
+    /// An entry where the metadata goes.
     Metadata,
+    /// The metadata, which is shown, is not usable any more.
+    Unusable(FileError),
     Empty,
 }
 
@@ -209,6 +265,10 @@ impl Problem {
                 let message = "the text has an entry called `sops`, where the metadata goes";
                 CliError::new(Exit::AlreadyEncrypted, "sops-entry", message).in_file(path)
             }
+            Problem::Unusable(failure) => {
+                let message = format!("SOPS metadata is invalid: {failure}");
+                CliError::new(Exit::Generic, "metadata", message).in_file(path)
+            }
             Problem::Empty => {
                 let message = "the text has no value; an empty file is not written";
                 CliError::new(Exit::Generic, "empty", message).in_file(path)
@@ -217,16 +277,27 @@ impl Problem {
     }
 }
 
-fn parse(context: &Context, subject: &Subject, text: &[u8]) -> Result<Document, Problem> {
-    let document =
-        Document::parse(subject.format, SecretBytes::from(text)).map_err(Problem::Syntax)?;
+fn parse(context: &Context, subject: &Subject, text: &[u8]) -> Result<Accepted, Problem> {
+    let (plain, block) = if subject.shows_metadata {
+        let text = SecretBytes::from(text);
+        let (plain, metadata, block) =
+            file::split_metadata(subject.format, text).map_err(|failure| match failure {
+                FileError::Syntax(failure) => Problem::Syntax(failure),
+                failure => Problem::Unusable(failure),
+            })?;
+        let old = subject.previous.as_ref().map(Previous::block);
+        (plain, (old != Some(&*block)).then_some((metadata, block)))
+    } else {
+        (SecretBytes::from(text), None)
+    };
+    let document = Document::parse(subject.format, plain).map_err(Problem::Syntax)?;
     if file::has_metadata(&document) {
         return Err(Problem::Metadata);
     }
     if context.personality.refuses_empty_edit() && !has_value(document.tree()) {
         return Err(Problem::Empty);
     }
-    Ok(document)
+    Ok(Accepted { document, block })
 }
 
 /// Returns whether there is anything that could be a secret.

@@ -29,9 +29,13 @@ pub fn run(
     let files = checked_files(context, &arguments.files, arguments.in_place)?;
     if !files.is_empty() {
         return for_each(context, &files, |path| {
-            let (text, stamp) = context.read(path)?;
             let name = arguments.filename_override.as_deref().unwrap_or(path);
-            let target = arguments.in_place.then(|| (context.env.absolute(path), stamp));
+            let (text, target) = if arguments.in_place {
+                let (text, stamp) = context.read_with_stamp(path)?;
+                (text, Some((context.env.absolute(path), stamp)))
+            } else {
+                (context.read(path)?, None)
+            };
             one(context, config, arguments, Input { text, path, name, target })
         });
     }
@@ -195,15 +199,18 @@ fn in_order<'t>(
         Err(failure) => return Err(error::decrypt(path, failure, &context.credentials)),
     };
     let clear = encrypted.clear_leaves();
-    if clear.is_empty() {
+    if clear.leaves.is_empty() {
         return Ok(Some(text));
     }
     let message = "the file is encrypted, but values that its rule covers stand in clear; \
                    its MAC does not cover them";
     let mut report = CliError::new(Exit::Generic, "clear-values", message).in_file(path);
-    for leaf in clear {
+    for leaf in clear.leaves {
         let place = leaf.position.map(|p| format!(" (line {}, column {})", p.line, p.column));
         report = report.detail(format!("  {}{}", leaf.path, place.unwrap_or_default()));
+    }
+    if clear.others > 0 {
+        report = report.detail(format!("  and {} more", clear.others));
     }
     let edit = "take them out of the file, and put them in with: encfile edit";
     Err(report.help(format!("{edit} {}", path.display())))

@@ -1,7 +1,7 @@
 //! A strict JSON reader that keeps the place of everything. It has no recursion: what is open
 //! stands in the tree builder.
 
-use crate::format::SyntaxError;
+use crate::format::{SyntaxError, find};
 use crate::secret::SecretBytes;
 use crate::span::Span;
 use crate::tree::{Key, KeyType, NodeKind, Site, Style, TextRef, Tree, TreeBuilder};
@@ -248,9 +248,8 @@ impl Reader<'_> {
 
     /// Returns the end of the characters that stand for themselves.
     fn run(&self) -> usize {
-        let rest = &self.text[self.at..];
-        let special = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
-        self.at + rest.iter().position(special).unwrap_or(rest.len())
+        let special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
+        self.at + find::first(&self.text[self.at..], special)
     }
 
     fn escape(&mut self) -> Result<(), SyntaxError> {

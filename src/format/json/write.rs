@@ -1,6 +1,6 @@
 //! JSON text as SOPS writes it.
 
-use crate::format::{EmitError, Layout};
+use crate::format::{EmitError, Layout, find};
 use crate::number;
 use crate::secret::SecretBytes;
 use crate::tree::{NodeId, NodeKind, Step, Tree, Value};
@@ -32,10 +32,23 @@ pub(super) fn scalar(tree: &Tree, id: NodeId, out: &mut SecretBytes) -> Result<(
 /// Writes a string with the escapes of Go's encoder: `<`, `>`, `&` and the two Unicode line
 /// separators too.
 pub(super) fn string(text: &str, out: &mut SecretBytes) {
-    out.push(b'"');
+    let special = |byte: u8| {
+        (byte < 0x20)
+            | (byte == b'"')
+            | (byte == b'\\')
+            | (byte == b'<')
+            | (byte == b'>')
+            | (byte == b'&')
+            | (byte == 0xe2)
+    };
     let bytes = text.as_bytes();
-    let mut done = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    let (mut done, mut next) = (0, 0);
+    loop {
+        let at = next + find::first(&bytes[next..], special);
+        let Some(&byte) = bytes.get(at) else { break };
+        next = at + 1;
         let escape: &[u8] = match byte {
             b'"' => b"\\\"",
             b'\\' => b"\\\\",
@@ -62,6 +75,7 @@ pub(super) fn string(text: &str, out: &mut SecretBytes) {
         out.extend_from_slice(&bytes[done..at]);
         out.extend_from_slice(escape);
         done = at + if byte == 0xe2 { 3 } else { 1 };
+        next = done;
     }
     out.extend_from_slice(&bytes[done..]);
     out.push(b'"');

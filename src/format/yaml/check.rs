@@ -1,9 +1,7 @@
 //! What SOPS refuses once a text has been read: duplicate keys, and merges of what is no map.
 
-use std::collections::HashMap;
-
 use super::raw::{Raw, Shape, Stream, Tag};
-use crate::format::SyntaxError;
+use crate::format::{SyntaxError, repeated};
 use crate::span::Position;
 use crate::tree::Style;
 
@@ -15,9 +13,9 @@ const FEW: usize = 8;
 
 /// Checks all maps of `stream`, which was read from `source`.
 ///
-/// Two keys are the same if their texts are, whatever their types: `1` and `"1"`. SOPS looks at
-/// the first document only; a duplicate in another one is refused here, too, since no reader of
-/// the file could tell which of the two counts.
+/// Two keys are the same if their texts are, whatever their types: `1` and `"1"`. As SOPS, this
+/// looks at the first document only, so that whatever SOPS wrote can be read; the
+/// format's refusal keeps new files from having duplicates anywhere.
 pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
     let second = stream.documents.get(1).map(|document| document.root);
     let mut keys: Vec<Seen<'_>> = Vec::new();
@@ -26,7 +24,9 @@ pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
             continue;
         }
         keys.clear();
-        let first_document = second.is_none_or(|second| id < second as usize);
+        if second.is_some_and(|second| id >= second as usize) {
+            break;
+        }
         let mut next = id as u32 + 1;
         while next < map.end {
             let key = &stream.nodes[next as usize];
@@ -35,7 +35,7 @@ pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
             let text = key_text(source, stream, key);
             let alias = matches!(key.shape, Shape::Alias(_));
             keys.push(((alias, text), key.span.start));
-            if first_document && is_merge(key, text) && !is_mergeable(stream, key.end) {
+            if is_merge(key, text) && !is_mergeable(stream, key.end) {
                 let message = "the value of `<<` must be a map or a list of maps";
                 return Err(SyntaxError::at(source, value.span.start as usize, message));
             }
@@ -58,11 +58,9 @@ fn duplicate<'t>(keys: &[Seen<'t>]) -> Option<(u32, Seen<'t>)> {
             Some((before.1, (key, again)))
         });
     }
-    let mut known = HashMap::with_capacity(keys.len());
-    keys.iter().find_map(|&(key, again)| {
-        let before = known.insert(key, again)?;
-        Some((before, (key, again)))
-    })
+    let texts: Vec<_> = keys.iter().map(|&(key, _)| key).collect();
+    let &(first, again) = repeated::find(&texts, 1).first()?;
+    Some((keys[first].1, keys[again]))
 }
 
 /// Returns what a key is compared by: its text, or the name of an alias.

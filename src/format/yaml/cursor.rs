@@ -3,7 +3,7 @@
 //! The text is valid UTF-8 without control characters ([`check`] saw to it), so that a zero byte
 //! can stand for the end of the text, and no look-ahead needs a bound check of its own.
 
-use crate::format::SyntaxError;
+use crate::format::{SyntaxError, find};
 
 /// A place in the text. Lines and columns count from 0, columns in characters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,7 +148,11 @@ impl<'s> Cursor<'s> {
     /// Steps to the end of the line and returns where it is.
     pub(super) fn skip_line(&mut self) -> usize {
         let mut end = self.at;
-        while end < self.source.len() && break_length(self.source, end) == 0 {
+        loop {
+            end += find::first(&self.source[end..], may_break);
+            if end == self.source.len() || break_length(self.source, end) > 0 {
+                break;
+            }
             end += 1;
         }
         self.skip_to(end);
@@ -174,6 +178,11 @@ pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
+/// Returns whether a line break may start with `byte`.
+pub(super) fn may_break(byte: u8) -> bool {
+    (byte == b'\n') | (byte == b'\r') | (byte == 0xC2) | (byte == 0xE2)
+}
+
 /// Returns the length of the line break at `at`; zero if there is none. CR LF is one.
 ///
 /// YAML 1.1 breaks lines at U+0085, U+2028 and U+2029 too.
@@ -192,6 +201,10 @@ pub(super) fn break_length(source: &[u8], at: usize) -> usize {
 
 /// Returns the number of characters in `text`.
 pub(super) fn characters(text: &[u8]) -> usize {
+    // Nearly always so, and much faster to find out than to count.
+    if text.is_ascii() {
+        return text.len();
+    }
     text.iter().filter(|&&byte| byte & 0xC0 != 0x80).count()
 }
 
@@ -219,14 +232,19 @@ pub(super) fn check(source: &[u8]) -> Result<usize, SyntaxError> {
             _ => false,
         }
     };
-    let suspicious = |byte: u8| !matches!(byte, 0x20..=0x7E | b'\n' | 0x80..=0xC1 | 0xC3..=0xEE);
-    let found = (start..source.len()).find(|&at| suspicious(source[at]) && forbidden(at));
-    match found {
-        Some(at) => {
-            let message = "control characters are not allowed";
-            Err(SyntaxError::at(source, at, message))
+    let suspicious = |byte: u8| {
+        ((byte < 0x20) & (byte != b'\n')) | (byte == 0x7F) | (byte == 0xC2) | (byte == 0xEF)
+    };
+    let mut at = start;
+    loop {
+        at += find::first(&source[at..], suspicious);
+        if at == source.len() {
+            return Ok(start);
         }
-        None => Ok(start),
+        if forbidden(at) {
+            return Err(SyntaxError::at(source, at, "control characters are not allowed"));
+        }
+        at += 1;
     }
 }
 

@@ -406,7 +406,8 @@ fn check_emission(text: &[u8]) -> Result<(), String> {
     let tree = parse(text)?;
     // A key without any text is written as `null`.
     let null_key = |key: Key| key.kind == KeyType::Null;
-    if tree.nodes().iter().any(|node| node.key.is_some_and(null_key)) {
+    let refused = Yaml.refusal(&tree).is_some();
+    if refused || tree.nodes().iter().any(|node| node.key.is_some_and(null_key)) {
         return Ok(());
     }
     for crlf in [false, true] {

@@ -3,10 +3,10 @@
 //! A scalar whose text is a stretch of the source is left there; everything else, such as folded
 //! lines and escapes, is written to the scanner's `decoded` text, which is wiped in the end.
 
-use super::cursor::{Mark, break_length, is_blank};
+use super::cursor::{Mark, break_length, is_blank, may_break};
 use super::scan::Scanner;
 use super::token::{Token, TokenKind};
-use crate::format::SyntaxError;
+use crate::format::{SyntaxError, find};
 use crate::secret::SecretBytes;
 use crate::span::Span;
 use crate::tree::{Style, TextRef};
@@ -120,8 +120,19 @@ impl Scanner<'_> {
     fn plain_word_end(&self) -> usize {
         let source = self.cursor.source();
         let flow = self.flow() > 0;
+        let wanted = |byte: u8| {
+            let indicator = (byte == b',')
+                | (byte == b'?')
+                | (byte == b'[')
+                | (byte == b']')
+                | (byte == b'{')
+                | (byte == b'}');
+            (byte <= b' ') | (byte == b':') | may_break(byte) | (flow & indicator)
+        };
         let mut end = self.cursor.at();
-        while let Some(&byte) = source.get(end) {
+        loop {
+            end += find::first(&source[end..], wanted);
+            let Some(&byte) = source.get(end) else { break };
             let ends = match byte {
                 b' ' | b'\t' | b'\n' | b'\r' => true,
                 b':' => match source.get(end + 1) {
@@ -190,8 +201,12 @@ impl Scanner<'_> {
         let source = self.cursor.source();
         loop {
             let from = self.cursor.at();
+            let wanted =
+                |byte: u8| (byte <= b' ') | (byte == b'\\') | (byte == quote) | may_break(byte);
             let mut to = from;
-            while let Some(&byte) = source.get(to) {
+            loop {
+                to += find::first(&source[to..], wanted);
+                let Some(&byte) = source.get(to) else { break };
                 let ends = match byte {
                     b' ' | b'\t' | b'\n' | b'\r' => true,
                     b'\\' => quote == b'"',

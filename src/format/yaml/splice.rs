@@ -478,7 +478,7 @@ fn one_line_comment(tree: &Tree, id: NodeId) -> Result<&str, EmitError> {
 fn write_quoted(out: &mut SecretBytes, text: &str, shape: Shape) {
     match style_of(text, shape) {
         Style::SingleQuoted => write_one_line(out, text, Style::SingleQuoted),
-        _ => write_double(out, text, Escapes::Few),
+        _ => write_double(out, text, Escapes::Sops),
     }
 }
 
