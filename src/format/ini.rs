@@ -225,4 +225,5 @@ fn section_start(tree: &Tree, id: NodeId) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[expect(clippy::format_push_string, reason = "tests may allocate")]
 mod tests;
