@@ -62,10 +62,8 @@ impl Case {
     fn run(&self, sandbox: &Sandbox) -> i32 {
         let name = format!("case.{}", self.ending);
         sandbox.write(&name, &self.text);
-        let arguments: &[&str] = match self.plain {
-            true => &["encrypt", "--age", RECIPIENT, &name],
-            false => &["decrypt", &name],
-        };
+        let arguments: &[&str] =
+            if self.plain { &["encrypt", "--age", RECIPIENT, &name] } else { &["decrypt", &name] };
         let outcome = sandbox.as_sops(arguments).go();
         let code = outcome.exit_code();
         assert!(code == 0 || outcome.stdout_is_empty(), "{}: an output in part", self.id);

@@ -223,13 +223,8 @@ fn type_name(tree: &Tree, id: NodeId) -> &'static str {
 fn stored_mac(metadata: &Metadata, cipher: &Cipher) -> Result<SecretBytes, FileError> {
     let mac = metadata.mac.as_deref().ok_or(FileError::MacMissing)?;
     let mut text = SecretBytes::new();
-    let sealed = Sealed::parse(mac.as_bytes()).map_err(FileError::MacUnreadable)?;
-    if sealed.kind() != ValueType::Text {
-        let kind = ValueType::Text;
-        return Err(FileError::MacUnreadable(ValueError::NotOfType { kind }));
-    }
-    sealed
-        .open(cipher, metadata.mac_path().as_bytes(), &mut text)
+    Sealed::parse(mac.as_bytes())
+        .and_then(|sealed| sealed.open(cipher, metadata.mac_path().as_bytes(), &mut text))
         .map_err(FileError::MacUnreadable)?;
     Ok(text)
 }

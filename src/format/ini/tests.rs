@@ -162,12 +162,11 @@ fn the_trees_of_sops_are_read() {
         for section in json[0]["map"].as_array().unwrap() {
             expected += &format!("[{}]\n", section[0].as_str().unwrap());
             for member in section[1]["map"].as_array().unwrap() {
-                expected += &match member["comment"].as_str() {
-                    Some(comment) => format!(";{comment:?}\n"),
-                    None => {
-                        let value = member[1]["str"].as_str().unwrap();
-                        format!("{:?}={value:?}\n", member[0].as_str().unwrap())
-                    }
+                expected += &if let Some(comment) = member["comment"].as_str() {
+                    format!(";{comment:?}\n")
+                } else {
+                    let value = member[1]["str"].as_str().unwrap();
+                    format!("{:?}={value:?}\n", member[0].as_str().unwrap())
                 };
             }
         }
