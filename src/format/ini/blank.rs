@@ -80,7 +80,7 @@ mod tests {
         for character in '\0'..='\u{ffff}' {
             let text = format!("{character}x{character}");
             let expected = text.trim().as_bytes();
-            assert_eq!(trim(text.as_bytes()), expected, "{:?}", character);
+            assert_eq!(trim(text.as_bytes()), expected, "{character:?}");
         }
     }
 
