@@ -4,4 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tests/peers.sh
-cargo test --workspace --locked "$@"
+# Tests send signals to programs; whoever started this may have them ignored.
+reset=()
+if env --default-signal=INT true 2> /dev/null; then
+    reset=(env --default-signal=HUP,INT,QUIT,TERM,PIPE)
+fi
+"${reset[@]}" cargo test --workspace --locked "$@"

@@ -29,11 +29,12 @@ fn for_each(
     Ok(first.unwrap_or(Exit::Success))
 }
 
-/// Checks the number of files: several need `--in-place`, and as SOPS only the first counts.
+/// Checks the number of files: several need `--in-place`, where there is such a flag, and as SOPS
+/// only the first counts.
 fn checked_files(
     context: &Context,
     files: &[PathBuf],
-    in_place: bool,
+    in_place: Option<bool>,
 ) -> Result<Vec<PathBuf>, CliError> {
     if files.len() > 1 && !context.personality.takes_several_files() {
         context
@@ -41,19 +42,27 @@ fn checked_files(
             .warn("More than one positional argument provided. Only the first one will be used!");
         return Ok(files[..1].to_vec());
     }
-    if files.len() > 1 && !in_place {
-        let message = "several files can only be replaced, not written to one place";
-        return Err(CliError::new(Exit::Conflict, "several-files", message)
-            .help("add -i to replace each of them"));
+    match in_place {
+        _ if files.len() < 2 => {}
+        Some(true) => {}
+        Some(false) => {
+            let message = "several files can only be replaced, not written to one place";
+            return Err(CliError::new(Exit::Conflict, "several-files", message)
+                .help("add -i to replace each of them"));
+        }
+        None => {
+            let message = "one file can be edited at a time";
+            return Err(CliError::new(Exit::Conflict, "several-files", message));
+        }
     }
     Ok(files.to_vec())
 }
 
 fn both_outputs() -> CliError {
-    let message = "Error: cannot operate on both --output and --in-place";
+    let message = "cannot operate on both --output and --in-place";
     CliError::new(Exit::Conflict, "conflict", message)
 }
 
 fn no_file() -> CliError {
-    CliError::new(Exit::NoFile, "no-file", "Error: no file specified")
+    CliError::new(Exit::NoFile, "no-file", "no file specified")
 }

@@ -11,7 +11,7 @@ use crate::cli::ui::Ui;
 use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, EncryptedFile, FileError};
 use crate::format::{self, FileFormat};
-use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER};
+use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, FOREIGN_KINDS, KINDS};
 use crate::secret::SecretBytes;
 
 /// The surroundings of a command.
@@ -96,6 +96,14 @@ impl Context {
         given: Option<&'static dyn FileFormat>,
     ) -> Result<EncryptedFile, CliError> {
         let format = self.format_of_encrypted(&text, name, given);
+        // What no format sees metadata in, and no name says anything of, is no broken JSON.
+        let unknown = given.is_none() && format.container().is_some();
+        if self.personality.understands_names()
+            && unknown
+            && format::by_content(&text, &name.to_string_lossy()).is_none()
+        {
+            return Err(error::decrypt(path, FileError::NotEncrypted, &self.credentials));
+        }
         EncryptedFile::parse(format, text)
             .map_err(|error| error::decrypt(path, error, &self.credentials))
     }
@@ -155,13 +163,22 @@ impl Context {
 /// Reads a decryption order.
 ///
 /// # Errors
-/// If a kind stands in it twice.
-pub fn decryption_order(text: Option<&str>) -> Result<Vec<&str>, CliError> {
+/// If a kind stands in it twice, or there is none of that name.
+pub fn decryption_order(
+    personality: Personality,
+    text: Option<&str>,
+) -> Result<Vec<&str>, CliError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(DEFAULT_DECRYPTION_ORDER.to_vec());
     };
     let order: Vec<&str> = text.split(',').collect();
     for (at, kind) in order.iter().enumerate() {
+        let known = KINDS.iter().map(|kind| kind.name);
+        let foreign = FOREIGN_KINDS.iter().map(|kind| kind.name);
+        if personality.refuses_unknown_kinds() && !known.chain(foreign).any(|name| name == *kind) {
+            let message = format!("there is no kind of keys called `{kind}`");
+            return Err(CliError::new(Exit::DecryptionOrder, "decryption-order", message));
+        }
         if order[..at].contains(kind) {
             let message = format!("Duplicate decryption key type: {kind}");
             return Err(CliError::new(Exit::DecryptionOrder, "decryption-order", message));

@@ -105,7 +105,7 @@ pub fn for_file(
 pub fn default_file(context: &Context, config: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     let found = match config {
         Some(path) => Some(load(context, path)?),
-        None => first(context, context.env.directory())
+        None => first(context, context.env.directory(), false)
             .map(|path| load_found(context, &path))
             .transpose()?,
     };
@@ -121,13 +121,14 @@ fn find(context: &Context, config: Option<&Path>, file: &Path) -> Result<Option<
     if let Some(path) = config {
         return load(context, path).map(Some);
     }
-    let working = first(context, context.env.directory());
-    if !context.personality.searches_config_from_file() {
+    let from_file = context.personality.searches_config_from_file();
+    let working = first(context, context.env.directory(), !from_file);
+    if !from_file {
         let Some(working) = working else { return Ok(None) };
         trusted(context, &working, file)?;
         return load_found(context, &working).map(Some);
     }
-    let own = file.parent().and_then(|directory| first(context, directory));
+    let own = file.parent().and_then(|directory| first(context, directory, true));
     let Some(own) = own else {
         if let Some(other) = working {
             let message = format!(
@@ -188,7 +189,7 @@ fn effect(rule: &CreationRule) -> Effect<'_> {
 }
 
 /// Returns the nearest config from `directory` upwards.
-fn first(context: &Context, directory: &Path) -> Option<PathBuf> {
+fn first(context: &Context, directory: &Path, warns: bool) -> Option<PathBuf> {
     let mut ignored = None;
     for path in candidates(directory) {
         if fs::symlink_metadata(&path).is_ok() {
@@ -199,7 +200,7 @@ fn first(context: &Context, directory: &Path) -> Option<PathBuf> {
             ignored = Some(other);
         }
     }
-    if let Some(ignored) = ignored {
+    if let Some(ignored) = ignored.filter(|_| warns) {
         context.ui.warn(format_args!(
             "ignoring \"{}\"; the config file must be called \".sops.yaml\"",
             ignored.display()

@@ -82,7 +82,13 @@ impl CliError {
             Personality::Encfile => {
                 let _ = write!(text, "error[{}]: {}", self.0.code, self.0.message);
             }
-            Personality::Sops => text.push_str(&self.0.message),
+            // SOPS says `Error:` where the command line itself is wrong, and nowhere else.
+            Personality::Sops => {
+                if matches!(self.0.exit, Exit::NoFile | Exit::Conflict) {
+                    text.push_str("Error: ");
+                }
+                text.push_str(&self.0.message);
+            }
         }
         if let Some((path, position)) = &self.0.place {
             let _ = write!(text, "\n  --> {}", one_line(&path.display().to_string()));

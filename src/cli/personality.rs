@@ -84,6 +84,11 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether a kind of keys that does not exist is refused in a decryption order; SOPS ignores it.
+    pub fn refuses_unknown_kinds(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether tree paths have the short form `a[0].b`; SOPS knows `["a"][0]["b"]` only.
     pub fn reads_short_tree_paths(self) -> bool {
         self.is_encfile()

@@ -179,6 +179,18 @@ fn extract_prints_one_value() {
 }
 
 #[test]
+fn extract_prints_values_of_yaml_as_sops_does() {
+    let sandbox = Sandbox::with_identity(ALICE);
+    let text = "a: canary\nn: 5432\nb: true\nf: 1.5\nl:\n    - 1\n    - m:\n        k: canary\nm:\n    k: 2\n";
+    sandbox.encrypted_by_sops("a.yaml", text, &[ALICE]);
+    for path in ["[\"a\"]", "[\"n\"]", "[\"b\"]", "[\"f\"]", "[\"l\"]", "[\"l\"][1]", "[\"m\"]"] {
+        let arguments = ["decrypt", "--extract", path, "a.yaml"];
+        let expected = sandbox.real_sops(arguments).go().success().into_stdout();
+        sandbox.encfile(arguments).go().success().stdout(expected);
+    }
+}
+
+#[test]
 fn output_types_convert() {
     let sandbox = Sandbox::with_identity(ALICE);
     sandbox.encrypted_by_sops("a.json", "{\"A\": \"canary\", \"B\": 2}", &[ALICE]);

@@ -32,7 +32,7 @@ pub fn run(
         return Err(CliError::new(Exit::Conflict, "conflict", message)
             .help("write it somewhere else with --output"));
     }
-    let files = checked_files(context, &arguments.files, arguments.in_place)?;
+    let files = checked_files(context, &arguments.files, Some(arguments.in_place))?;
     match &files[..] {
         [] => without_file(context, config, arguments),
         [file] if file.as_os_str() == "-" && context.personality.finds_default_file() => {
@@ -48,7 +48,7 @@ fn without_file(
     arguments: &DecryptArgs,
 ) -> Result<Exit, CliError> {
     if arguments.in_place {
-        let message = "Error: cannot use --in-place when reading from stdin";
+        let message = "cannot use --in-place when reading from stdin";
         return Err(CliError::new(Exit::Conflict, "conflict", message));
     }
     if !context.personality.finds_default_file() {
@@ -104,7 +104,8 @@ fn opened(
     text: SecretBytes,
     path: &Path,
 ) -> Result<DecryptedFile, CliError> {
-    let order = decryption_order(arguments.opening.decryption_order.as_deref())?;
+    let order =
+        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
     let name = arguments.filename_override.as_deref().unwrap_or(path);
     let file = context.parse_encrypted(text, path, name, arguments.types.input())?;
     Ok(context.open(file, path, arguments.opening.ignore_mac, &order)?.0)

@@ -30,7 +30,7 @@ pub fn run(
     config: Option<&Path>,
     arguments: &EditArgs,
 ) -> Result<Exit, CliError> {
-    let files = checked_files(context, &arguments.files, false)?;
+    let files = checked_files(context, &arguments.files, None)?;
     let Some(path) = files.first() else { return Err(no_file()) };
     let target = context.env.absolute(path);
     let mut subject = if fs::metadata(&target).is_ok() {
@@ -107,7 +107,8 @@ struct Accepted {
 }
 
 fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subject, CliError> {
-    let order = decryption_order(arguments.opening.decryption_order.as_deref())?;
+    let order =
+        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
     let (text, stamp) = context.read_with_stamp(path)?;
     let file = context.parse_encrypted(text, path, path, arguments.types.input())?;
     let (opened, data_key) = context.open(file, path, arguments.opening.ignore_mac, &order)?;

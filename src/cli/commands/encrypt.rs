@@ -26,7 +26,7 @@ pub fn run(
     if arguments.in_place && arguments.output.is_some() {
         return Err(both_outputs());
     }
-    let files = checked_files(context, &arguments.files, arguments.in_place)?;
+    let files = checked_files(context, &arguments.files, Some(arguments.in_place))?;
     if !files.is_empty() {
         return for_each(context, &files, |path| {
             let name = arguments.filename_override.as_deref().unwrap_or(path);
@@ -40,11 +40,11 @@ pub fn run(
         });
     }
     if arguments.in_place {
-        let message = "Error: cannot use --in-place when reading from stdin";
+        let message = "cannot use --in-place when reading from stdin";
         return Err(CliError::new(Exit::Conflict, "conflict", message));
     }
     let Some(name) = arguments.filename_override.as_deref() else {
-        let message = "Error: must specify --filename-override when reading from stdin";
+        let message = "must specify --filename-override when reading from stdin";
         return Err(CliError::new(Exit::Conflict, "conflict", message)
             .help("the name tells the format and the creation rule"));
     };

@@ -115,7 +115,12 @@ pub(super) fn text(source: &[u8], comments: &Comments) -> Joined {
     let Some(first) = lines.next() else { return Joined::Source(Span::default()) };
     // With the first marker gone, an empty line would be the first, and SOPS crashes on that when
     // it writes the comment.
-    let start = if skipped == 0 { content(source, first).start } else { first.start };
+    let mut start = if skipped == 0 { content(source, first).start } else { first.start };
+    if skipped == 0 && start == first.end && count > 1 {
+        // Blanks at the end of an empty line are cut off, too.
+        let behind = &source[start as usize..];
+        start += behind.iter().take_while(|&&byte| byte == b' ').count() as u32;
+    }
     if skipped + 1 == count {
         return Joined::Source(Span { start, end: first.end });
     }

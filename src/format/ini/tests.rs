@@ -114,6 +114,7 @@ fn a_tree_is_that_of_sops() {
         (";;; ;x\n;#\na=1\n", "[DEFAULT]\n\"a\"=\"1\"\n;\"x\\n;#\"\n"),
         // The first line cannot be an empty one, which crashes SOPS.
         (";\n;;\n; x\na=1\n", "[DEFAULT]\n\"a\"=\"1\"\n;\"; x\"\n"),
+        (";  \r\n; x\na=1\n", "[DEFAULT]\n\"a\"=\"1\"\n;\"\\r\\n; x\"\n"),
         ("[s] ; behind\n", "[DEFAULT]\n[s]\n;\"behind\"\n"),
         ("[s] ; see [x]\n", "[DEFAULT]\n[s] ; see [x]\n"),
         // An encrypted comment is its first line.
@@ -218,6 +219,7 @@ fn encryption_and_decryption_keep_the_layout() {
         ";;;;   \n;; x\n;\n; y ;  \n;;;;  \n  [s] ; c\na=1\n",
         ";\n;#\n;\na=1\n",
         ";\r\n; b\r\na=1\r\n",
+        ";  \r\n; b\r\na=1\r\n",
         ";\t\n;\tb\na=1\n",
         "; c\n;\n#\na=1 ;\n",
         "[s] ; c\n[t];c\n[u]  ;;  c\n[v] #\n\ta=1\n",

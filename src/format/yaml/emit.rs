@@ -78,7 +78,10 @@ struct Writer<'t> {
 impl<'t> Writer<'t> {
     fn document(&mut self, root: NodeId) -> Result<(), EmitError> {
         if !self.tree.node(root).kind.is_container() {
-            return Err(EmitError::whole("a YAML document of SOPS is a map"));
+            // What `--extract` takes out of a document.
+            write_scalar(&mut self.out, self.tree, root);
+            self.out.extend_from_slice(self.newline);
+            return Ok(());
         }
         for step in self.tree.walk(Some(root)) {
             match step {
