@@ -394,8 +394,8 @@ fn a_tree_of_another_format_is_written_if_ini_can_hold_it() {
         ),
         (
             &["+s", "a=1", "#ENC[AES256_GCM,x]", "#ENC[AES256_GCM,y]", "-"],
-            "INI has one comment for each key and section, and SOPS cannot decrypt the second of \
-             two at `[\"s\"]`",
+            "INI has one comment for each key and section: two encrypted ones in a row cannot be \
+             written at `[\"s\"]`",
         ),
     ] {
         let error = Ini.emit(&built(steps), &Layout::default()).unwrap_err();

@@ -262,9 +262,12 @@ impl Writer<'_> {
         for id in std::mem::take(&mut self.comments) {
             let text = tree.comment(id).unwrap_or_default();
             if std::mem::take(&mut several) && comments::is_ciphertext(text) {
-                let message = "INI has one comment for each key and section, and SOPS cannot \
-                               decrypt the second of two";
-                return Err(EmitError::at(tree, id, message));
+                let message = "INI has one comment for each key and section: two encrypted ones \
+                               in a row cannot be written";
+                return Err(match tree.path(id) {
+                    path if path.is_empty() => EmitError::whole(message),
+                    path => EmitError { message: message.into(), path: Some(path) },
+                });
             }
             for line in text.split(|&byte| byte == b'\n') {
                 // Above a section SOPS keeps the blanks at the start of a line.
