@@ -33,7 +33,7 @@ pub const LAYOUT_FIELD: &str = "encfile_layout";
 /// The fields that hold keys, in the order in which SOPS tries the kinds of one group.
 const KEY_FIELDS: &[&str] = &["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp", "age"];
 
-/// The fields that are not keys and that have a meaning here.
+/// The fields that are neither keys nor rules and that have a meaning here.
 const OTHER_FIELDS: &[&str] = &[
     "shamir_threshold",
     "key_groups",
@@ -42,12 +42,6 @@ const OTHER_FIELDS: &[&str] = &[
     "mac_only_encrypted",
     "version",
     LAYOUT_FIELD,
-    "unencrypted_suffix",
-    "encrypted_suffix",
-    "unencrypted_regex",
-    "encrypted_regex",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
 ];
 
 /// What a file says about how it is encrypted.
@@ -228,7 +222,9 @@ fn group(fields: &Fields) -> Result<KeyGroup, MetadataError> {
     let known = KEY_FIELDS.iter().filter_map(|&kind| Some((kind, field(fields, kind)?)));
     let others = fields.iter().filter_map(|(name, value)| {
         let name = name.as_str();
-        let known = KEY_FIELDS.contains(&name) || OTHER_FIELDS.contains(&name);
+        let known = [KEY_FIELDS, OTHER_FIELDS, &Selector::FIELDS]
+            .iter()
+            .any(|fields| fields.contains(&name));
         (!known && is_key_list(value)).then_some((name, value))
     });
     for (kind, value) in known.chain(others) {

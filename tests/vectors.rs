@@ -141,3 +141,25 @@ fn every_expectation_is_about_a_vector() {
         assert!(names.contains(case), "{case}");
     }
 }
+
+/// Files in the spellings of older releases, each with the text that it holds. The one without was
+/// written by a release whose files no other reads.
+#[test]
+fn files_of_older_releases_are_read() {
+    let sandbox = sandbox();
+    let mut count = 0;
+    for path in below("testdata/vectors/older") {
+        if path.extension().is_some_and(|ending| ending == "plain") {
+            continue;
+        }
+        count += 1;
+        let outcome = sandbox.encfile([Path::new("decrypt"), &path]).go();
+        let expected = PathBuf::from(format!("{}.plain", path.display()));
+        if expected.exists() {
+            outcome.success().stdout(fs::read(expected).unwrap());
+        } else {
+            outcome.code(1).no_stdout();
+        }
+    }
+    assert_eq!(count, 15);
+}

@@ -11,6 +11,7 @@ use crate::file::{
     DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, STRAY_PATH,
     UnreadableComment, position,
 };
+use crate::format::MetadataLayout;
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 use crate::span::{Position, Span};
@@ -36,9 +37,10 @@ pub(super) fn decrypt(
     let opener = open_leaves(&mut tree, &metadata, &cipher, everything)?;
     let Opener { opened, raw, mac, lost, .. } = opener;
     if check_mac {
+        let flat = format.metadata_layout() == MetadataLayout::Flat;
         let stored = stored_mac(&metadata, &cipher)?;
         if *mac.finish() != *stored
-            && !older_macs(&tree, &metadata, &raw).any(|mac| *mac == *stored)
+            && !older_macs(&tree, &metadata, &raw, flat).any(|mac| *mac == *stored)
         {
             return Err(FileError::MacMismatch);
         }
@@ -230,12 +232,14 @@ fn stored_mac(metadata: &Metadata, cipher: &Cipher) -> Result<SecretBytes, FileE
 }
 
 /// Returns the MACs that older releases would have written for the same file: over the decrypted
-/// texts as they were (the Python version wrote `1e-07`), and over unencrypted dates and times as
-/// they are spelled (before 3.7 those were strings).
+/// texts as they were (the Python version wrote `1e-07`), and over unencrypted dates and times, and
+/// dotenv values, as they are spelled (before 3.7 the former were strings, before 3.5.1 `\n` was no
+/// line break).
 fn older_macs<'a>(
     tree: &'a Tree,
     metadata: &'a Metadata,
     raw: &'a [(NodeId, TextRef)],
+    flat: bool,
 ) -> impl Iterator<Item = SecretBytes> + 'a {
     [(true, false), (false, true), (true, true)].into_iter().map(move |(raw_texts, spelled)| {
         let selector = metadata.selector();
@@ -256,6 +260,9 @@ fn older_macs<'a>(
             match (own, tree.value(id), tree.node(id).span) {
                 (Some(own), ..) if raw_texts => mac.update(tree.text(own)),
                 (None, Some(Value::Time(_)), Some(span)) if spelled && !selected => {
+                    mac.update(&tree.source()[span.range()]);
+                }
+                (None, Some(Value::Text(_)), Some(span)) if spelled && !selected && flat => {
                     mac.update(&tree.source()[span.range()]);
                 }
                 (_, Some(value), _) => {
