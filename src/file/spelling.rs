@@ -9,6 +9,8 @@
 //! A spelling is used only while the text with it has the same data as the text without it, so a
 //! file that somebody else changed at worst comes back in SOPS' layout.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -51,7 +53,7 @@ struct Spelling {
     path: String,
     /// The text in the source.
     #[serde(rename = "t")]
-    text: Zeroizing<String>,
+    text: Text,
     /// Whether the text begins with the tag and anchor.
     #[serde(rename = "tag", default, skip_serializing_if = "is_false")]
     properties: bool,
@@ -68,7 +70,32 @@ struct Patch {
     cut: usize,
     /// What comes in their place.
     #[serde(rename = "t")]
-    text: Zeroizing<String>,
+    text: Text,
+}
+
+/// A part of a text: a string where it is UTF-8.
+#[derive(PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Utf8(Zeroizing<String>),
+    Bytes { base64: Zeroizing<String> },
+}
+
+impl Text {
+    fn new(bytes: &[u8]) -> Text {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Text::Utf8(Zeroizing::new(text.to_owned())),
+            Err(_) => Text::Bytes { base64: Zeroizing::new(STANDARD.encode(bytes)) },
+        }
+    }
+
+    /// Returns the bytes; none if they are no base64, which nobody has written.
+    fn bytes(&self) -> SecretBytes {
+        match self {
+            Text::Utf8(text) => SecretBytes::from(text.as_bytes()),
+            Text::Bytes { base64 } => STANDARD.decode(base64.as_bytes()).unwrap_or_default().into(),
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -108,14 +135,12 @@ impl Spellings {
         let ids: Vec<NodeId> = pairs.iter().map(|pair| pair.shown).collect();
         for (pair, place) in pairs.iter().zip(places(shown, &ids)) {
             let node = original.node(pair.original);
-            let text = region(node, pair.properties)
-                .and_then(|span| std::str::from_utf8(&original.source()[span.range()]).ok());
-            let Some(text) = text else { continue };
+            let Some(span) = region(node, pair.properties) else { continue };
             spellings.nodes.push(Spelling {
                 document: place.document,
                 node: place.node,
                 path: place.path,
-                text: Zeroizing::new(text.to_owned()),
+                text: Text::new(&original.source()[span.range()]),
                 properties: pair.properties,
             });
         }
@@ -168,7 +193,7 @@ impl Spellings {
         let mut end = 0;
         for (span, spelling) in replaced {
             if span.start >= end {
-                edits.replace(span, spelling.text.as_bytes());
+                edits.replace(span, &spelling.text.bytes());
                 end = span.end;
             }
         }
@@ -183,7 +208,7 @@ impl std::fmt::Debug for Spellings {
 }
 
 impl Patch {
-    /// Returns what makes `wanted` of `text`; `None` if nothing is to be done, or it is not UTF-8.
+    /// Returns what makes `wanted` of `text`; `None` if nothing is to be done.
     fn between(text: &[u8], wanted: &[u8]) -> Option<Patch> {
         if text == wanted {
             return None;
@@ -198,9 +223,9 @@ impl Patch {
             at -= usize::from(wanted.get(at).is_some_and(|&byte| is_inside(byte)));
             end -= usize::from(end > 0 && is_inside(wanted[wanted.len() - end]));
         }
-        let new = std::str::from_utf8(&wanted[at..wanted.len() - end]).ok()?;
         let cut = text.len() - end - at;
-        Some(Patch { of: text.len(), at, cut, text: Zeroizing::new(new.to_owned()) })
+        let new = Text::new(&wanted[at..wanted.len() - end]);
+        Some(Patch { of: text.len(), at, cut, text: new })
     }
 
     fn apply(&self, text: &[u8]) -> Option<SecretBytes> {
@@ -209,7 +234,7 @@ impl Patch {
             return None;
         }
         let mut edits = Edits::new();
-        edits.replace(Span::new(self.at, end), self.text.as_bytes());
+        edits.replace(Span::new(self.at, end), &self.text.bytes());
         Some(edits.apply(text))
     }
 }
