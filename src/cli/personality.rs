@@ -74,6 +74,12 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether an edit raises the version in the file to the one that is written, as SOPS does;
+    /// encfile changes nothing but what the edit changes.
+    pub fn raises_version(self) -> bool {
+        !self.is_encfile()
+    }
+
     /// Whether an edit that changes nothing succeeds; SOPS exits with 200.
     pub fn accepts_unchanged_edit(self) -> bool {
         self.is_encfile()

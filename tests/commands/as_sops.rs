@@ -91,6 +91,19 @@ fn an_unchanged_edit_exits_200() {
 }
 
 #[test]
+fn an_edit_raises_the_version_of_an_older_file_as_sops_alone() {
+    for (as_sops, version) in [(true, "\"3.13.2\""), (false, "\"3.11.0\"")] {
+        let sandbox = encrypted();
+        assert!(sandbox.read("app.json").contains("\"version\": \"3.11.0\""));
+        sandbox.edit_with("sed -i s/5432/6543/ \"$1\"");
+        let arguments = ["edit", "app.json"];
+        let run = if as_sops { sandbox.as_sops(arguments) } else { sandbox.encfile(arguments) };
+        run.go().success();
+        assert!(sandbox.read("app.json").contains(&format!("\"version\": {version}")));
+    }
+}
+
+#[test]
 fn a_failing_editor_exits_201() {
     let sandbox = encrypted();
     sandbox.edit_with("exit 3");

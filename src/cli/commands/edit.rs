@@ -115,7 +115,7 @@ fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subj
     let format = opened.format();
     let (mut metadata, previous) =
         opened.into_previous().map_err(|failure| error::encrypt(path, failure))?;
-    if newer(SOPS_VERSION, &metadata.version) {
+    if context.personality.raises_version() && newer(SOPS_VERSION, &metadata.version) {
         SOPS_VERSION.clone_into(&mut metadata.version);
     }
     let shows_metadata = shows_metadata(arguments, format)?;
