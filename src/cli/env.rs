@@ -154,7 +154,7 @@ struct Machine {
 impl Host for Machine {
     fn read_file(&self, path: &Path) -> io::Result<SecretBytes> {
         read_file(path).map_err(|error| match error {
-            IoError::NotFound { .. } => io::ErrorKind::NotFound.into(),
+            IoError::NotFound { .. } => io::Error::new(io::ErrorKind::NotFound, "no such file"),
             error => io::Error::other(error.to_string()),
         })
     }

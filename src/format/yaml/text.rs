@@ -41,16 +41,17 @@ pub(super) fn indent_step(tree: &Tree) -> usize {
 pub(super) fn found_indent(tree: &Tree) -> Option<usize> {
     let nodes = tree.nodes();
     (1..nodes.len()).find_map(|at| {
-        let (outer, inner) = (&nodes[at - 1], &nodes[at]);
-        // A block collection under a key, and its first member.
+        // A block collection under a key, and its first member behind a few comments.
+        let outer = &nodes[at - 1];
         let nested = outer.kind.is_container()
             && outer.end() > at
             && outer.key.is_some()
-            && outer.site.style == Style::Block
-            && !inner.kind.is_comment();
+            && outer.site.style == Style::Block;
         if !nested {
             return None;
         }
+        let mut members = nodes[at..outer.end()].iter().take(8);
+        let inner = members.find(|node| !node.kind.is_comment())?;
         let step = (inner.site.indent as usize).checked_sub(outer.site.indent as usize)?;
         (2..=9).contains(&step).then_some(step)
     })
