@@ -14,7 +14,7 @@ mod verify;
 use std::fmt;
 
 use crate::crypt::data_key::DataKey;
-use crate::crypt::value::ValueError;
+use crate::crypt::value::{ValueError, looks_sealed};
 use crate::document::Document;
 use crate::format::{
     Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, SyntaxError,
@@ -23,7 +23,7 @@ use crate::keys::{self, Credentials, UnwrapError};
 use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
 use crate::span::Position;
-use crate::tree::{KeyType, NodeId, TextRef, Tree};
+use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
 pub use reuse::Previous;
 pub use seal::{ClearLeaf, ClearLeaves, Plan, encrypt};
@@ -72,6 +72,14 @@ impl EncryptedFile {
     pub fn data_key(&self, with: &Credentials, order: &[&str]) -> Result<DataKey, FileError> {
         let metadata = &self.metadata;
         Ok(keys::unwrap_any(&metadata.groups, metadata.shamir_threshold, order, with)?)
+    }
+
+    /// Returns whether any value is encrypted; the metadata does not count.
+    pub fn has_sealed_values(&self) -> bool {
+        self.tree.nodes().iter().any(|node| match node.kind {
+            NodeKind::Text(text) => looks_sealed(self.tree.text(text)),
+            _ => false,
+        })
     }
 
     /// Returns the values that the file's rule covers and that stand in clear. It needs no key.

@@ -102,10 +102,10 @@ fn one(
         .as_deref()
         .filter(|_| context.personality.reuses_output() && !arguments.new_data_key);
     let previous = match existing {
-        Some(target) => existing_output(context, target, &new)?,
+        Some(target) => existing_output(context, target, &new)?.map(|found| (target, found)),
         None => None,
     };
-    if let Some(existing) = previous {
+    if let Some((target, existing)) = previous {
         let Existing { metadata, data_key, mut previous, stamp } = existing;
         if previous.text() == document.text() {
             context.ui.note(format_args!("{} holds the same already", path.display()));
@@ -121,7 +121,7 @@ fn one(
             allow_nothing_selected: allow,
         };
         let sealed = file::encrypt(document, plan).map_err(|e| error::encrypt(path, e))?;
-        let target = context.env.absolute(existing_path(arguments));
+        let target = context.env.absolute(target);
         context.tell(&io::write_atomic_if_unchanged(&target, &sealed, Mode::Keep, &stamp)?);
         return Ok(());
     }
@@ -138,7 +138,7 @@ fn one(
         allow_nothing_selected: allow,
     };
     let sealed = file::encrypt(document, plan).map_err(|e| error::encrypt(path, e))?;
-    if allow && !memchr_enc(&sealed) && !context.personality.refuses_empty_selection() {
+    if !context.personality.refuses_empty_selection() && !has_sealed_values(output, &sealed) {
         let (field, value) = selector.field();
         context.ui.warn(format_args!(
             "{}: the rule `{field}: {value}` covers none of the file's values; nothing is encrypted",
@@ -152,10 +152,6 @@ fn one(
         }
         None => write(context, arguments.output.as_deref(), &sealed),
     }
-}
-
-fn existing_path(arguments: &EncryptArgs) -> &Path {
-    arguments.output.as_deref().unwrap_or(Path::new("-"))
 }
 
 fn write(context: &Context, output: Option<&Path>, text: &[u8]) -> Result<(), CliError> {
@@ -305,7 +301,7 @@ pub(super) fn wrapped(
     Ok(metadata)
 }
 
-/// Returns whether a text has an encrypted value besides the MAC.
-fn memchr_enc(text: &[u8]) -> bool {
-    memchr::memmem::find_iter(text, b"ENC[AES256_GCM,").nth(1).is_some()
+/// Returns whether an encrypted text has any encrypted value.
+fn has_sealed_values(format: &'static dyn FileFormat, text: &[u8]) -> bool {
+    EncryptedFile::parse(format, SecretBytes::from(text)).is_ok_and(|file| file.has_sealed_values())
 }
