@@ -56,8 +56,14 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
             (text, lines)
         };
         let left = [&source[..removed.start as usize], after(tree, root, removed)];
-        if number == 0 && left.iter().all(|text| is_bare(text)) {
-            // Without any entry and without a marker there would be no document.
+        let extent_start = tree.node(root).span.map_or(0, |span| span.start as usize);
+        let in_front = source.get(extent_start..removed.start as usize).unwrap_or_default();
+        let bare = number == 0 && left.iter().all(|text| is_bare(text));
+        if bare
+            || (entries == 1 && tree.node(root).site.style != Style::Flow && is_tagged(in_front))
+        {
+            // Without any entry and without a marker there would be no document, and a tag alone
+            // is no map.
             let mut empty = SecretBytes::from("{}");
             empty.extend_from_slice(newline_of(source));
             edits.replace(removed, &empty);
@@ -84,6 +90,19 @@ fn is_bare(text: &[u8]) -> bool {
     text.split(|byte| matches!(byte, b'\n' | b'\r'))
         .map(<[u8]>::trim_ascii_start)
         .all(|line| line.is_empty() || line.starts_with(b"#"))
+}
+
+/// Returns whether there is a tag in what stands in front of the first entry of a block map: a
+/// marker, the properties of the map, and comments.
+fn is_tagged(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.starts_with(b"%")).any(
+        |line| {
+            line.split(|byte| matches!(byte, b' ' | b'\t'))
+                .take_while(|word| !word.starts_with(b"#"))
+                .any(|word| word.len() > 1 && word.starts_with(b"!"))
+        },
+    )
 }
 
 /// Returns the number of the metadata among the entries of a document, and its node.
@@ -615,6 +634,40 @@ mod tests {
         assert_eq!(detached(BLOCK).0, "{}\n");
         assert_eq!(detached(&format!("---\n{BLOCK}")).0, "---\n");
         assert_eq!(detached(&format!("# c\n{BLOCK}---\n{BLOCK}")).0, "# c\n{}\n---\n");
+    }
+
+    #[test]
+    fn a_tag_in_front_of_metadata_alone_keeps_a_map() {
+        for front in ["!+\n", "--- !x # !c\n", "%TAG ! !x\n---\n!y &a\n# c\n", "\u{FEFF}!<x>\n"] {
+            let (rest, _, _) = detached(&format!("{front}{BLOCK}"));
+            assert_eq!(rest, format!("{front}{{}}\n"));
+            assert_eq!(detached(&attached(&rest, None)).0, rest);
+        }
+        for front in ["!\n", "&a\n", "# !c\n---\n", "--- # !c\n", "%TAG ! !x\n---\n"] {
+            assert_eq!(detached(&format!("{front}{BLOCK}")).0, front);
+        }
+    }
+
+    #[test]
+    fn what_stands_in_front_of_metadata_alone_is_a_document_without_it() {
+        for marker in ["", "---\n", "--- ", "# c\n---\t", "%TAG ! !x\n--- "] {
+            for properties in ["", "!", "!x", "!!map", "&a", "! &a", "!x &a", "&a\t!x", "&a\n!x"] {
+                for comment in ["\n", " # !c\n", "\n# !c\n\n"] {
+                    for behind in ["", "  # !d\n", "...\n", "---\na: !x 1\n"] {
+                        let front = format!("{marker}{properties}{comment}");
+                        for before in ["", &format!("{BLOCK}---\nb: 1\n...\n")] {
+                            let text = format!("{before}{front}{BLOCK}{behind}");
+                            if Yaml.parse(SecretBytes::from(&*text)).is_err() {
+                                continue;
+                            }
+                            let count = parse(&text).documents().count();
+                            let (rest, _, _) = detached(&text);
+                            assert_eq!(parse(&rest).documents().count(), count, "{text}");
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]
