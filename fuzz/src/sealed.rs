@@ -86,7 +86,11 @@ pub fn metadata(data: &[u8]) {
         let Ok(after) = after.map(|file| file.metadata().clone()) else {
             panic!("the written metadata cannot be read");
         };
-        assert_eq!(after.groups.len(), before.groups.len());
+        // A group without keys has no place in flat metadata.
+        let groups = |metadata: &Metadata| {
+            metadata.groups.iter().filter(|group| !group.keys.is_empty()).count()
+        };
+        assert_eq!(groups(&after), groups(&before));
         assert_eq!(after.keys().count(), before.keys().count());
         assert_eq!(after.selector(), before.selector());
         assert_eq!(after.mac_only_encrypted, before.mac_only_encrypted);
