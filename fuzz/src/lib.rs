@@ -1,13 +1,20 @@
 //! The bodies of the fuzz targets: for any bytes, no panic, and the laws that are checked here.
 //!
-//! A new target is a function here, a line in [`TARGETS`], a file in `src/bin` and an entry in
-//! `Cargo.toml`.
+//! A new target is a function here or in [`sealed`], a line in [`TARGETS`], a file in `src/bin` and
+//! an entry in `Cargo.toml`.
+
+mod sealed;
 
 use std::hint::black_box;
 
+use encfile::config::{Config, Strictness};
 use encfile::format::{self, FileFormat, Layout};
 use encfile::secret::SecretBytes;
+use encfile::selector::{BadPattern, GoRegex, Selection, Selector};
+use encfile::tree::path::{Component, TreePath};
 use encfile::tree::{Step, Tree};
+
+pub use sealed::{metadata, roundtrip, value};
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +39,12 @@ pub const TARGETS: &[Target] = &[
         inputs: &["corpus/yaml", "corpus/yaml-comments", "examples"],
     },
     Target { name: "names", body: names, inputs: &["corpus"] },
+    Target { name: "config", body: config, inputs: &["config"] },
+    Target { name: "path", body: path, inputs: &["fuzz/path"] },
+    Target { name: "selector", body: selector, inputs: &["fuzz/selector"] },
+    Target { name: "value", body: value, inputs: &["fuzz/value"] },
+    Target { name: "metadata", body: metadata, inputs: &["examples", "vectors/older"] },
+    Target { name: "roundtrip", body: roundtrip, inputs: &["corpus"] },
 ];
 
 /// A text as JSON.
@@ -66,6 +79,85 @@ pub fn names(data: &[u8]) {
         let _ = format::by_ending(line);
         let _ = format::by_file_name(line);
         let _ = format::by_content(data, line);
+    }
+}
+
+/// A text as `.sops.yaml`.
+pub fn config(data: &[u8]) {
+    let lenient = Config::parse(data, "a config", Strictness::Lenient);
+    let Ok((config, _)) = Config::parse(data, "a config", Strictness::Strict) else {
+        return;
+    };
+    assert!(lenient.is_ok_and(|(lenient, _)| lenient.creation_rules == config.creation_rules));
+    black_box(config.lints());
+    for path in ["", "secrets.yaml", "prod/db.env", "a/b/c.json"] {
+        black_box(config.rule_for(path));
+    }
+}
+
+/// A text as a tree path; what it leads to in a small document.
+pub fn path(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let small = SecretBytes::from(&b"a: [1, {b: 2}]\n'': {c.d: [[3]]}\n# e\n"[..]);
+    let small = format::by_name("yaml").map(|yaml| yaml.parse(small));
+    let Some(Ok(small)) = small else {
+        panic!("the small document does not parse");
+    };
+    let bracketed = TreePath::parse_bracketed(text);
+    let Ok(path) = TreePath::parse(text) else {
+        assert!(bracketed.is_err(), "a path of SOPS' that is none of ours");
+        return;
+    };
+    assert!(bracketed.is_err() || bracketed == Ok(path.clone()), "another path than SOPS'");
+    for root in small.documents() {
+        let _ = black_box(path.find(&small, root));
+    }
+    let spelled: String = path
+        .components()
+        .iter()
+        .map(|component| match component {
+            Component::Key(key) if key.contains("\"]") => format!("['{key}']"),
+            Component::Key(key) => format!("[\"{key}\"]"),
+            Component::Index(index) => format!("[{index}]"),
+        })
+        .collect();
+    assert_eq!(TreePath::parse_bracketed(&spelled), Ok(path), "{spelled}");
+}
+
+/// The first line as a pattern of a rule, the others as keys and comments.
+pub fn selector(data: &[u8]) {
+    let (pattern, rest) = data
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .map_or((data, &b""[..]), |end| data.split_at(end));
+    let Ok(pattern) = std::str::from_utf8(pattern) else {
+        return;
+    };
+    let compiled = GoRegex::new(pattern);
+    assert_eq!(GoRegex::new_or_never(pattern).is_never(), compiled.is_err());
+    let quoted = GoRegex::new(&format!(r"^\Q{pattern}\E$"));
+    if !pattern.contains(r"\E") && pattern.len() < 1000 {
+        assert!(quoted.is_ok_and(|quoted| quoted.is_match(pattern.as_bytes())), "{pattern:?}");
+    }
+    for field in Selector::FIELDS {
+        let rule = Selector::from_fields([(field, pattern)], BadPattern::NeverMatches);
+        let Ok(Some(rule)) = rule else {
+            assert!(pattern.is_empty(), "a rule of {field} is none");
+            continue;
+        };
+        assert_eq!(rule.field(), (field, pattern));
+        let mut selection = Selection::new(&rule);
+        selection.enter(None);
+        for line in rest.split(|&byte| byte == b'\n').take(20) {
+            black_box(selection.comment(line));
+            let selected = selection.value(Some(line));
+            selection.enter(Some(line));
+            // What a key decides holds for all that is below it.
+            assert!(selection.value(None) == selected || rule.field().0.contains("comment"));
+            selection.leave();
+        }
     }
 }
 
