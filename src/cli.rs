@@ -2,6 +2,7 @@
 //! that prints nothing and reads no environment.
 
 pub mod args;
+pub mod change;
 pub mod commands;
 pub mod context;
 pub mod creation_rule;

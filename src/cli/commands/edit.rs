@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::EditArgs;
+use crate::cli::change::Subject;
 use crate::cli::commands::encrypt::wrapped;
 use crate::cli::commands::{checked_files, no_file};
-use crate::cli::context::{Context, decryption_order};
+use crate::cli::context::Context;
 use crate::cli::creation_rule;
 use crate::cli::editor::{EditSession, Edited, EditorCommand, EditorError};
 use crate::cli::env;
@@ -19,7 +20,7 @@ use crate::document::Document;
 use crate::file::{self, FileError, Plan, Previous};
 use crate::format::{FileFormat, Layout, SyntaxError, binary::Binary};
 use crate::keys::{WrapError, WrappedKey, wrap_all};
-use crate::metadata::{Metadata, SOPS_VERSION};
+use crate::metadata::Metadata;
 use crate::number;
 use crate::secret::SecretBytes;
 use crate::tree::{NodeKind, Tree};
@@ -33,7 +34,7 @@ pub fn run(
     let files = checked_files(context, &arguments.files, None)?;
     let Some(path) = files.first() else { return Err(no_file()) };
     let target = context.env.absolute(path);
-    let mut subject = if fs::metadata(&target).is_ok() {
+    let mut editing = if fs::metadata(&target).is_ok() {
         existing(context, arguments, path)?
     } else {
         new(context, config, arguments, path)?
@@ -45,7 +46,7 @@ pub fn run(
     )?;
     let mut session = EditSession::new(
         command,
-        &subject.text,
+        &editing.text,
         path,
         context.env.path("XDG_RUNTIME_DIR").as_deref(),
         &context.env.temporary_directory(),
@@ -55,46 +56,33 @@ pub fn run(
             .ui
             .warn("there is no memory-backed directory; the text is on a disk while you edit");
     }
-    let Accepted { document, block } = match let_edit(context, &subject, &mut session, path) {
+    let Accepted { document, block } = match let_edit(context, &editing, &mut session, path) {
         Ok(Some(edited)) => edited,
         Ok(None) => return unchanged(context),
         Err(failure) => {
             let saved = session.take_unsaved();
             drop(session);
             let (report, text) = failure.report(context);
-            return Err(keep(context, &subject, path, text.or(saved), report));
+            return Err(keep(context, &editing, text.or(saved), report));
         }
     };
     // From here on Ctrl-C ends the program again, and the private file is gone.
     drop(session);
     let text = SecretBytes::from(document.text());
-    let sealed = adopt(context, &mut subject, block)
-        .and_then(|()| seal(context, &mut subject, arguments, document, path));
-    let sealed = match sealed {
-        Ok(sealed) => sealed,
-        Err(report) => return Err(keep(context, &subject, path, Some(text), report)),
-    };
-    match io::write_atomic_if_unchanged(&target, &sealed, Mode::Keep, &subject.stamp) {
-        Ok(written) => context.tell(&written),
-        Err(failure) => {
-            return Err(keep(context, &subject, path, Some(text), CliError::from(failure)));
-        }
+    let saved = adopt(context, &mut editing.file, block)
+        .and_then(|()| seal(context, &mut editing.file, arguments, document))
+        .and_then(|sealed| editing.file.write(context, &sealed));
+    match saved {
+        Ok(()) => Ok(Exit::Success),
+        Err(report) => Err(keep(context, &editing, Some(text), report)),
     }
-    Ok(Exit::Success)
 }
 
 /// What is edited.
-struct Subject {
+struct Editing {
+    file: Subject,
     /// What the editor begins with.
     text: SecretBytes,
-    format: &'static dyn FileFormat,
-    output: &'static dyn FileFormat,
-    layout: Layout,
-    metadata: Metadata,
-    data_key: DataKey,
-    previous: Option<Previous>,
-    /// What the file was when it was read.
-    stamp: Stamp,
     /// Whether the metadata is shown, and may be changed.
     shows_metadata: bool,
 }
@@ -106,35 +94,19 @@ struct Accepted {
     block: Option<(Metadata, SecretBytes)>,
 }
 
-fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Subject, CliError> {
-    let order =
-        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
-    let (text, stamp) = context.read_with_stamp(path)?;
-    let file = context.parse_encrypted(text, path, path, arguments.types.input())?;
-    let (opened, data_key) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
-    let format = opened.format();
-    let (mut metadata, previous) =
-        opened.into_previous().map_err(|failure| error::encrypt(path, failure))?;
-    if context.personality.raises_version() && newer(SOPS_VERSION, &metadata.version) {
-        SOPS_VERSION.clone_into(&mut metadata.version);
+fn existing(context: &Context, arguments: &EditArgs, path: &Path) -> Result<Editing, CliError> {
+    let mut file = Subject::open(context, path, &arguments.types, &arguments.opening)?;
+    if context.personality.raises_version() {
+        file.raise_version();
     }
-    let shows_metadata = shows_metadata(arguments, format)?;
-    let text = if shows_metadata {
-        previous.text_with_metadata(format).map_err(|failure| error::encrypt(path, failure))?
-    } else {
-        SecretBytes::from(previous.text())
+    let shows_metadata = shows_metadata(arguments, file.format)?;
+    let text = match &file.previous {
+        Some(previous) if shows_metadata => previous
+            .text_with_metadata(file.format)
+            .map_err(|failure| error::encrypt(path, failure))?,
+        _ => SecretBytes::from(file.text()),
     };
-    Ok(Subject {
-        text,
-        format,
-        output: arguments.types.output().unwrap_or(format),
-        layout: Layout { indent: arguments.types.indent, ..Layout::default() },
-        metadata,
-        data_key,
-        previous: Some(previous),
-        stamp,
-        shows_metadata,
-    })
+    Ok(Editing { file, text, shows_metadata })
 }
 
 fn new(
@@ -142,7 +114,7 @@ fn new(
     config: Option<&Path>,
     arguments: &EditArgs,
     path: &Path,
-) -> Result<Subject, CliError> {
+) -> Result<Editing, CliError> {
     let format = arguments.types.input().unwrap_or_else(|| context.format_by_name(path));
     let asked = (&arguments.keys, &arguments.rule);
     let new = creation_rule::for_file(context, config, path, format, asked)?;
@@ -150,8 +122,8 @@ fn new(
     let layout =
         Layout { indent: arguments.types.indent.or(new.layout.indent), ..Layout::default() };
     let metadata = wrapped(context, new, &data_key)?;
-    Ok(Subject {
-        text: SecretBytes::from(format.template()),
+    let file = Subject {
+        path: path.to_owned(),
         format,
         output: arguments.types.output().unwrap_or(format),
         layout,
@@ -159,9 +131,9 @@ fn new(
         data_key,
         previous: None,
         stamp: Stamp::absent(),
-        // There is nothing to show yet but what the rule says.
-        shows_metadata: false,
-    })
+    };
+    // There is no metadata to show yet but what the rule says.
+    Ok(Editing { file, text: SecretBytes::from(format.template()), shows_metadata: false })
 }
 
 fn shows_metadata(arguments: &EditArgs, format: &'static dyn FileFormat) -> Result<bool, CliError> {
@@ -176,7 +148,7 @@ fn shows_metadata(arguments: &EditArgs, format: &'static dyn FileFormat) -> Resu
 /// and with them all others.
 fn adopt(
     context: &Context,
-    subject: &mut Subject,
+    file: &mut Subject,
     changed: Option<(Metadata, SecretBytes)>,
 ) -> Result<(), CliError> {
     let Some((mut metadata, block)) = changed else { return Ok(()) };
@@ -184,16 +156,16 @@ fn adopt(
         let key = |key: &WrappedKey| (key.key.identity().to_owned(), key.wrapped.clone());
         metadata.groups.iter().map(|group| group.keys.iter().map(key).collect()).collect()
     };
-    let same = keys(&metadata) == keys(&subject.metadata)
-        && metadata.shamir_threshold == subject.metadata.shamir_threshold;
+    let same = keys(&metadata) == keys(&file.metadata)
+        && metadata.shamir_threshold == file.metadata.shamir_threshold;
     if !same {
         let threshold = metadata.shamir_threshold;
-        wrap_all(&mut metadata.groups, threshold, &subject.data_key, &context.credentials)?;
+        wrap_all(&mut metadata.groups, threshold, &file.data_key, &context.credentials)?;
     }
-    if let Some(previous) = &mut subject.previous {
+    if let Some(previous) = &mut file.previous {
         previous.set_block(same.then_some(block));
     }
-    subject.metadata = metadata;
+    file.metadata = metadata;
     Ok(())
 }
 
@@ -224,7 +196,7 @@ impl Failure {
 /// Lets the user edit until the text parses; `None` if it is unchanged.
 fn let_edit(
     context: &Context,
-    subject: &Subject,
+    editing: &Editing,
     session: &mut EditSession,
     path: &Path,
 ) -> Result<Option<Accepted>, Failure> {
@@ -233,7 +205,7 @@ fn let_edit(
             Edited::Unchanged => return Ok(None),
             Edited::Changed(text) => text,
         };
-        let report = match parse(context, subject, &text) {
+        let report = match parse(context, editing, &text) {
             Ok(accepted) => return Ok(Some(accepted)),
             Err(problem) => problem.report(path),
         };
@@ -278,20 +250,20 @@ impl Problem {
     }
 }
 
-fn parse(context: &Context, subject: &Subject, text: &[u8]) -> Result<Accepted, Problem> {
-    let (plain, block) = if subject.shows_metadata {
+fn parse(context: &Context, editing: &Editing, text: &[u8]) -> Result<Accepted, Problem> {
+    let (plain, block) = if editing.shows_metadata {
         let text = SecretBytes::from(text);
         let (plain, metadata, block) =
-            file::split_metadata(subject.format, text).map_err(|failure| match failure {
+            file::split_metadata(editing.file.format, text).map_err(|failure| match failure {
                 FileError::Syntax(failure) => Problem::Syntax(failure),
                 failure => Problem::Unusable(failure),
             })?;
-        let old = subject.previous.as_ref().map(Previous::block);
+        let old = editing.file.previous.as_ref().map(Previous::block);
         (plain, (old != Some(&*block)).then_some((metadata, block)))
     } else {
         (SecretBytes::from(text), None)
     };
-    let document = Document::parse(subject.format, plain).map_err(Problem::Syntax)?;
+    let document = Document::parse(editing.file.format, plain).map_err(Problem::Syntax)?;
     if file::has_metadata(&document) {
         return Err(Problem::Metadata);
     }
@@ -312,22 +284,12 @@ fn has_value(tree: &Tree) -> bool {
 
 fn seal(
     context: &Context,
-    subject: &mut Subject,
+    file: &mut Subject,
     arguments: &EditArgs,
     document: Document,
-    path: &Path,
 ) -> Result<SecretBytes, CliError> {
-    let is_new = subject.previous.is_none();
-    let refuses = is_new && context.personality.refuses_empty_selection();
-    let plan = Plan {
-        metadata: Metadata { last_modified: context.env.now(), ..subject.metadata.clone() },
-        data_key: &subject.data_key,
-        output: subject.output,
-        layout: subject.layout.clone(),
-        previous: subject.previous.as_mut(),
-        allow_nothing_selected: arguments.allow_unencrypted || !refuses,
-    };
-    file::encrypt(document, plan).map_err(|failure| error::encrypt(path, failure))
+    let refuses = file.previous.is_none() && context.personality.refuses_empty_selection();
+    file.seal(context, document, arguments.allow_unencrypted || !refuses)
 }
 
 fn unchanged(context: &Context) -> Result<Exit, CliError> {
@@ -342,15 +304,14 @@ fn unchanged(context: &Context) -> Result<Exit, CliError> {
 /// Keeps a text that could not be saved: encrypted as a binary file, for the same keys.
 fn keep(
     context: &Context,
-    subject: &Subject,
-    path: &Path,
+    editing: &Editing,
     text: Option<SecretBytes>,
     report: CliError,
 ) -> CliError {
-    let Some(text) = text.filter(|text| **text != *subject.text && !text.is_empty()) else {
+    let Some(text) = text.filter(|text| **text != *editing.text && !text.is_empty()) else {
         return report;
     };
-    match try_keep(context, subject, path, text) {
+    match try_keep(context, &editing.file, text) {
         Ok(kept) => report.help(format!(
             "your text was kept, encrypted, as an unsaved file; to see it: encfile decrypt {}",
             shell_words::quote(&kept.to_string_lossy())
@@ -360,12 +321,7 @@ fn keep(
     }
 }
 
-fn try_keep(
-    context: &Context,
-    subject: &Subject,
-    path: &Path,
-    text: SecretBytes,
-) -> Result<PathBuf, CliError> {
+fn try_keep(context: &Context, file: &Subject, text: SecretBytes) -> Result<PathBuf, CliError> {
     let failed = |message: String| CliError::new(Exit::Output, "unsaved", message);
     let Some(directory) = context.env.unsaved_directory() else {
         return Err(failed("there is no home directory".to_owned()));
@@ -373,44 +329,20 @@ fn try_keep(
     os::create_private_directories(&directory)
         .map_err(|error| failed(format!("{}: {error}", directory.display())))?;
     let now = context.env.now();
-    let metadata = subject.metadata.for_binary(now);
+    let metadata = file.metadata.for_binary(now);
     let document = Document::parse(&Binary, text).map_err(|error| failed(error.to_string()))?;
     let plan = Plan {
         metadata,
-        data_key: &subject.data_key,
+        data_key: &file.data_key,
         output: &Binary,
         layout: Layout::default(),
         previous: None,
         allow_nothing_selected: true,
     };
     let sealed = file::encrypt(document, plan).map_err(|e: FileError| failed(e.to_string()))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
     let time = number::rfc3339_seconds(now).replace([':', '-'], "");
     let kept = directory.join(format!("{name}.{time}.{}", std::process::id()));
     io::write_atomic(&kept, &sealed, Mode::Private)?;
     Ok(kept)
-}
-
-/// Returns whether version `a` is newer than `b`; what is no version is not.
-fn newer(a: &str, b: &str) -> bool {
-    let parts = |version: &str| -> Option<Vec<u64>> {
-        version.trim_start_matches('v').split('.').map(|part| part.parse().ok()).collect()
-    };
-    match (parts(a), parts(b)) {
-        (Some(a), Some(b)) => a > b,
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::newer;
-
-    #[test]
-    fn versions_are_compared_by_number() {
-        assert!(newer("3.13.2", "3.9.4"));
-        assert!(!newer("3.13.2", "3.13.2"));
-        assert!(!newer("3.13.2", "4.0.0"));
-        assert!(!newer("3.13.2", "junk"));
-    }
 }
