@@ -6,6 +6,7 @@
 
 mod leaves;
 mod open;
+mod rekey;
 mod reuse;
 mod seal;
 mod spelling;
@@ -102,6 +103,15 @@ impl EncryptedFile {
     /// If a value does not open.
     pub fn decrypt_ignoring_mac(self, data_key: &DataKey) -> Result<DecryptedFile, FileError> {
         open::decrypt(self, data_key, false)
+    }
+
+    /// Returns the text of the file with other metadata, which wraps the same data key. Everything
+    /// but the block stays byte for byte. It needs no key.
+    ///
+    /// # Errors
+    /// If the metadata cannot be written into the text.
+    pub fn with_metadata(&self, metadata: &Metadata) -> Result<SecretBytes, FileError> {
+        rekey::with_metadata(self, metadata)
     }
 }
 
@@ -229,6 +239,15 @@ impl DecryptedFile {
     /// If the plain text of the file does not parse, which would be an error of the format.
     pub fn into_previous(self) -> Result<(Metadata, Previous), FileError> {
         reuse::previous(self)
+    }
+
+    /// Returns the text of the file, sealed with another data key, which `metadata` wraps; the MAC
+    /// is filled in. Only ciphertexts and metadata change.
+    ///
+    /// # Errors
+    /// If what was written would not decrypt to the same text.
+    pub fn reseal(self, metadata: Metadata, data_key: &DataKey) -> Result<SecretBytes, FileError> {
+        rekey::reseal(self, metadata, data_key)
     }
 }
 
