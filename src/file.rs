@@ -23,8 +23,9 @@ use crate::format::{
 use crate::keys::{self, Credentials, UnwrapError};
 use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
+use crate::selector::Selector;
 use crate::span::Position;
-use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
+use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree, Value};
 
 pub use reuse::Previous;
 pub use seal::{ClearLeaf, ClearLeaves, Plan, encrypt};
@@ -85,7 +86,12 @@ impl EncryptedFile {
 
     /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
     pub fn clear_leaves(&self) -> ClearLeaves {
-        seal::clear_leaves(&self.tree, &self.metadata, self.format)
+        seal::clear_leaves(
+            &self.tree,
+            &self.metadata.selector(),
+            self.format,
+            |id| matches!(self.tree.value(id), Some(Value::Text(text)) if looks_sealed(text)),
+        )
     }
 
     /// Decrypts the file and checks its MAC.
@@ -231,6 +237,13 @@ impl DecryptedFile {
         layout: &Layout,
     ) -> Result<SecretBytes, EmitError> {
         format.emit(&self.tree, layout)
+    }
+
+    /// Returns the values that another rule would cover and that the file has in clear.
+    pub fn clear_leaves_under(&self, selector: &Selector) -> ClearLeaves {
+        seal::clear_leaves(&self.tree, selector, self.format, |id| {
+            self.opened.binary_search_by_key(&id, |leaf| leaf.id).is_ok()
+        })
     }
 
     /// Returns what encrypting the changed text needs: the metadata, and what may be used again.

@@ -76,6 +76,7 @@ pub mod format;
 pub mod keys;
 pub mod metadata;
 pub mod number;
+pub mod policy;
 pub mod secret;
 pub mod selector;
 pub mod span;

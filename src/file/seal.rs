@@ -5,7 +5,7 @@ use crate::crypt::canonical::{self, ValueType};
 use crate::crypt::data_key::DataKey;
 use crate::crypt::gcm::Cipher;
 use crate::crypt::mac::Mac;
-use crate::crypt::value::{Sealer, ValueError, looks_sealed};
+use crate::crypt::value::{Sealer, ValueError};
 use crate::document::Document;
 use crate::edits::Edits;
 use crate::file::leaves::{Leaves, has_content};
@@ -16,7 +16,7 @@ use crate::metadata::{self, Metadata};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
 use crate::span::{Position, Span};
-use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree, Value};
+use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
 /// How to encrypt a document.
 #[derive(Debug)]
@@ -455,16 +455,16 @@ pub struct ClearLeaves {
 /// How many values in clear are named one by one.
 const LEAVES_NAMED: usize = 100;
 
-/// Returns the values that the rule covers and that stand in clear.
+/// Returns the values that `selector` covers and that are not `sealed`.
 pub(super) fn clear_leaves(
     tree: &Tree,
-    metadata: &Metadata,
+    selector: &Selector,
     format: &dyn FileFormat,
+    sealed: impl Fn(NodeId) -> bool,
 ) -> ClearLeaves {
-    let selector = metadata.selector();
     let mut leaves = match format.container() {
         Some(_) => Leaves::selecting_all(),
-        None => Leaves::new(&selector),
+        None => Leaves::new(selector),
     };
     let mut clear = Vec::new();
     while let Some(id) = leaves.next(tree) {
@@ -475,8 +475,7 @@ pub(super) fn clear_leaves(
             continue;
         }
         let selected = leaves.selects_value(tree, id);
-        let sealed = matches!(tree.value(id), Some(Value::Text(text)) if looks_sealed(text));
-        if selected && has_content(tree, id) && !sealed {
+        if selected && has_content(tree, id) && !sealed(id) {
             clear.push(id);
         }
     }
