@@ -14,6 +14,7 @@ pub mod exit;
 pub mod io;
 pub mod os;
 pub mod personality;
+pub mod rekey;
 pub mod ui;
 
 use std::process::ExitCode;
@@ -21,8 +22,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::cli::args::{Cli, Command};
-use crate::cli::commands::{decrypt, edit, encrypt};
+use crate::cli::args::{Cli, Command, GroupsCommand};
+use crate::cli::commands::{decrypt, edit, encrypt, groups, rotate, updatekeys};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -55,6 +56,10 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Encrypt(arguments) => &arguments.services,
         Command::Decrypt(arguments) => &arguments.services,
         Command::Edit(arguments) => &arguments.services,
+        Command::Rotate(arguments) => &arguments.services,
+        Command::Updatekeys(arguments) => &arguments.services,
+        Command::Groups(GroupsCommand::Add(arguments)) => &arguments.services,
+        Command::Groups(GroupsCommand::Delete(arguments)) => &arguments.services,
     };
     if services.is_foreign() {
         let message = "key services are not built into this version of encfile";
@@ -64,6 +69,12 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Encrypt(arguments) => encrypt::run(&context, config, arguments),
         Command::Decrypt(arguments) => decrypt::run(&context, config, arguments),
         Command::Edit(arguments) => edit::run(&context, config, arguments),
+        Command::Rotate(arguments) => rotate::run(&context, config, arguments),
+        Command::Updatekeys(arguments) => updatekeys::run(&context, config, arguments),
+        Command::Groups(GroupsCommand::Add(arguments)) => groups::add(&context, config, arguments),
+        Command::Groups(GroupsCommand::Delete(arguments)) => {
+            groups::delete(&context, config, arguments)
+        }
     }
 }
 

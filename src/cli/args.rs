@@ -4,12 +4,15 @@
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod groups;
 pub mod keys;
 pub mod legacy;
 pub mod opening;
+pub mod rotate;
 pub mod rules;
 pub mod services;
 pub mod types;
+pub mod updatekeys;
 
 use std::path::PathBuf;
 
@@ -20,12 +23,15 @@ use crate::cli::env;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
+pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
 pub use self::legacy::normalise;
 pub use self::opening::OpenArgs;
+pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
-pub use self::types::TypeArgs;
+pub use self::types::{InputTypeArgs, TypeArgs};
+pub use self::updatekeys::UpdatekeysArgs;
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
@@ -49,4 +55,11 @@ pub enum Command {
     Decrypt(Box<DecryptArgs>),
     /// Edit an encrypted file, or make a new one
     Edit(Box<EditArgs>),
+    /// Encrypt with a new data key, and add or remove recipients
+    Rotate(Box<RotateArgs>),
+    /// Give files the recipients of their creation rule
+    Updatekeys(Box<UpdatekeysArgs>),
+    /// Add or delete a key group
+    #[command(subcommand)]
+    Groups(GroupsCommand),
 }

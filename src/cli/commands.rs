@@ -3,6 +3,9 @@
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod groups;
+pub mod rotate;
+pub mod updatekeys;
 
 use std::path::{Path, PathBuf};
 
