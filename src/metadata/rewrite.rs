@@ -58,9 +58,10 @@ pub(super) fn merge(
         let key = Key { text, kind: crate::tree::KeyType::Text, span: None };
         builder.open(Some(key), NodeKind::Map, None, Site::default());
     }
+    let orders = Orders::of(block);
     for (tree, field) in merged {
         for id in field.nodes {
-            copy(&mut builder, tree, id);
+            copy(&mut builder, tree, id, &orders);
         }
     }
     Ok(builder.finish())
@@ -105,32 +106,77 @@ fn is_empty_list(block: &Tree, field: &Field) -> bool {
         })
 }
 
-fn copy(builder: &mut TreeBuilder, tree: &Tree, id: NodeId) {
-    for step in tree.walk(Some(id)) {
-        let id = match step {
-            Step::Enter(id) | Step::Leaf(id) => id,
-            Step::Leave(_) => {
-                builder.close(None);
-                continue;
-            }
-        };
-        let node = tree.node(id);
-        let key = node.key.map(|key| Key {
-            text: builder.intern(tree.text(key.text)),
-            kind: key.kind,
-            span: None,
+/// The order of the fields in a nested block: SOPS sorts them since 3.13, and had `enc` behind
+/// what names the key before.
+struct Orders<'t> {
+    /// In the entry of a key.
+    key: Vec<&'t [u8]>,
+    /// In a key group.
+    group: Vec<&'t [u8]>,
+}
+
+impl<'t> Orders<'t> {
+    fn of(block: &'t Tree) -> Orders<'t> {
+        let mut orders = Orders { key: Vec::new(), group: Vec::new() };
+        let mut maps = block.walk(None).filter_map(|step| match step {
+            Step::Enter(id) if block.node(id).kind == NodeKind::Map => Some(id),
+            _ => None,
         });
-        let kind = match node.kind {
-            NodeKind::Text(text) => NodeKind::Text(builder.intern(tree.text(text))),
-            NodeKind::Comment { text, inline } => {
-                NodeKind::Comment { text: builder.intern(tree.text(text)), inline }
-            }
-            kind => kind,
-        };
-        if kind.is_container() {
-            builder.open(key, kind, None, Site::default());
-        } else {
-            builder.leaf(key, kind, None, Site::default());
+        if let Some(id) = maps.find(|&id| is_key(block, id)) {
+            orders.key = names(block, id);
         }
+        let groups = block.walk(None).find_map(|step| match step {
+            Step::Enter(id) if block.key(id) == Some(b"key_groups") => Some(id),
+            _ => None,
+        });
+        if let Some(id) = groups.and_then(|id| block.children(id).next()) {
+            orders.group = names(block, id);
+        }
+        orders
+    }
+
+    /// Returns what is in a container, in the order that maps of its kind have.
+    fn sorted(&self, tree: &Tree, id: NodeId) -> Vec<NodeId> {
+        let mut children: Vec<NodeId> = tree.children(id).collect();
+        if tree.node(id).kind == NodeKind::Map {
+            let order = if is_key(tree, id) { &self.key } else { &self.group };
+            let place = |id: &NodeId| order.iter().position(|name| Some(*name) == tree.key(*id));
+            children.sort_by_key(|id| place(id).unwrap_or(order.len()));
+        }
+        children
+    }
+}
+
+fn is_key(tree: &Tree, id: NodeId) -> bool {
+    tree.entry(id, b"enc").is_some()
+}
+
+fn names(tree: &Tree, id: NodeId) -> Vec<&[u8]> {
+    tree.children(id).filter_map(|id| tree.key(id)).collect()
+}
+
+/// Copies a node with what is in it. The depth is that of a block that was read, which is bounded.
+fn copy(builder: &mut TreeBuilder, tree: &Tree, id: NodeId, orders: &Orders<'_>) {
+    let node = tree.node(id);
+    let key = node.key.map(|key| Key {
+        text: builder.intern(tree.text(key.text)),
+        kind: key.kind,
+        span: None,
+    });
+    let kind = match node.kind {
+        NodeKind::Text(text) => NodeKind::Text(builder.intern(tree.text(text))),
+        NodeKind::Comment { text, inline } => {
+            NodeKind::Comment { text: builder.intern(tree.text(text)), inline }
+        }
+        kind => kind,
+    };
+    if kind.is_container() {
+        builder.open(key, kind, None, Site::default());
+        for id in orders.sorted(tree, id) {
+            copy(builder, tree, id, orders);
+        }
+        builder.close(None);
+    } else {
+        builder.leaf(key, kind, None, Site::default());
     }
 }

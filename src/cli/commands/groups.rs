@@ -92,8 +92,9 @@ fn change(
     let groups = metadata.groups.len();
     match arguments.shamir_secret_sharing_threshold {
         Some(threshold) if threshold > 0 => metadata.shamir_threshold = threshold,
-        // SOPS stores the number of groups where several have no threshold of their own.
-        _ if metadata.shamir_threshold == 0 && groups > 1 => metadata.shamir_threshold = groups,
+        // SOPS stores the number of groups where several have no threshold of their own. A single
+        // group may have one that is none for several.
+        _ if metadata.shamir_threshold < 2 && groups > 1 => metadata.shamir_threshold = groups,
         _ => {}
     }
     if groups > 1 && metadata.shamir_threshold > groups {

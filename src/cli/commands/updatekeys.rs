@@ -171,6 +171,8 @@ impl Change {
         let threshold = match asked {
             Some(threshold) => threshold,
             None if count > 1 && context.personality.takes_threshold_of_rule() => of_rule,
+            // That of a single group may be none for several.
+            None if file.groups.len() == 1 && count > 1 => 0,
             None => file.shamir_threshold.min(count),
         };
         let threshold = if threshold == 0 && count > 1 { count } else { threshold };
