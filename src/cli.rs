@@ -12,10 +12,12 @@ pub mod env;
 pub mod error;
 pub mod exit;
 pub mod io;
+pub mod machine;
 pub mod os;
 pub mod personality;
 pub mod ui;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -49,8 +51,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
-    let context = Context::new(personality)?;
     let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let context = Context::new(personality, config.map(Path::to_path_buf))?;
     let services = match &cli.command {
         Command::Encrypt(arguments) => &arguments.services,
         Command::Decrypt(arguments) => &arguments.services,
