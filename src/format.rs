@@ -319,7 +319,7 @@ fn repeated_key(tree: &Tree, id: NodeId) -> SyntaxError {
 
 /// Returns a warning for each of the first keys that stand in their map twice. Naming a place takes
 /// a walk over the text, so that the number is bounded.
-fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
+pub fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
     let repeated = repeated_keys(tree, DUPLICATES_NAMED + 1);
     let mut warnings: Vec<Warning> = repeated
         .iter()

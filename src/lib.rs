@@ -67,6 +67,7 @@
 //! - `cli` (default): the command line, as the module `cli`. Without it (`default-features =
 //!   false`) the crate compiles no argument parser, and nothing for terminals, files and signals.
 
+pub mod check;
 pub mod config;
 pub mod crypt;
 pub mod document;

@@ -1,6 +1,7 @@
 //! The command line's grammar: [`Cli`] and its commands; a command's arguments stand in a module
 //! of its own, those that several share beside them.
 
+pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::env;
 
+pub use self::check::CheckArgs;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
@@ -49,4 +51,6 @@ pub enum Command {
     Decrypt(Box<DecryptArgs>),
     /// Edit an encrypted file, or make a new one
     Edit(Box<EditArgs>),
+    /// Find files and values that should be encrypted and are not, and damaged files
+    Check(Box<CheckArgs>),
 }

@@ -1,5 +1,6 @@
 //! The commands: each is its arguments and one straight line.
 
+pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;

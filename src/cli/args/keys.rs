@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::env;
 
 /// Who can decrypt what is encrypted.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct KeyArgs {
     /// age recipients, separated by commas; the config's are not used then
     #[arg(
