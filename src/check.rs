@@ -8,12 +8,15 @@ mod conflict;
 mod finding;
 
 use crate::config::CreationRule;
+use crate::crypt::value::{Sealed, looks_sealed};
 use crate::document::Document;
 use crate::file::{self, EncryptedFile, FileError, InClear, LeafPlace, LeafPlaces};
 use crate::format::{self, FileFormat, SyntaxError};
 use crate::metadata::{Metadata, MetadataError};
 use crate::secret::SecretBytes;
+use crate::selector::Selector;
 use crate::span::Position;
+use crate::tree::NodeKind;
 
 pub use self::conflict::conflict_marker;
 pub use self::finding::{Code, Finding, Severity};
@@ -98,6 +101,14 @@ fn encrypted(subject: &Subject<'_>, file: &EncryptedFile) -> Vec<Finding> {
     leaves(&mut found, Code::PlaintextValue, &values, "is not encrypted");
     leaves(&mut found, Code::PlaintextComment, &comments, "has a comment that is not encrypted");
     leaves(&mut found, Code::MalformedValue, &file.malformed(), "is no whole ciphertext");
+    if nothing_is_encrypted(file) {
+        let selector = metadata.selector();
+        let (field, value) = selector.field();
+        let message = format!(
+            "nothing is encrypted: the file's `{field}: {value}` covers none of its values"
+        );
+        found.push(Finding::new(Code::NothingEncrypted, message));
+    }
     for warning in format::duplicate_warnings(file.tree()) {
         found.push(Finding::new(Code::DuplicateKey, warning.message).at(warning.position));
     }
@@ -107,8 +118,14 @@ fn encrypted(subject: &Subject<'_>, file: &EncryptedFile) -> Vec<Finding> {
     found
 }
 
+/// Returns whether a file has values, and none of them is encrypted nor meant to be.
+fn nothing_is_encrypted(file: &EncryptedFile) -> bool {
+    !file.has_sealed_values()
+        && file.in_clear().values.is_empty()
+        && !file.in_clear_by(None).values.is_empty()
+}
+
 fn mac(metadata: &Metadata, found: &mut Vec<Finding>) {
-    use crate::crypt::value::Sealed;
     match &metadata.mac {
         None => found.push(Finding::new(Code::MissingMac, "the `sops` block has no `mac`")),
         Some(mac) if !Sealed::parse(mac.as_bytes()).is_ok_and(|mac| mac.is_well_formed()) => {
@@ -145,7 +162,7 @@ fn against_rule(
     let binary = file.format().container().is_some();
     if !binary {
         let wanted = rule.selector.clone().unwrap_or_default();
-        let more = file.in_clear_by(&wanted).values;
+        let more = file.in_clear_by(Some(&wanted)).values;
         let leaves = more.leaves.into_iter().filter(|leaf| !known.leaves.contains(leaf)).collect();
         let more = LeafPlaces { leaves, others: more.others };
         leaves_of_rule(found, &more, &wanted);
@@ -153,11 +170,7 @@ fn against_rule(
     let _ = metadata;
 }
 
-fn leaves_of_rule(
-    found: &mut Vec<Finding>,
-    places: &LeafPlaces,
-    selector: &crate::selector::Selector,
-) {
+fn leaves_of_rule(found: &mut Vec<Finding>, places: &LeafPlaces, selector: &Selector) {
     let (field, value) = selector.field();
     let what = format!("is not encrypted, although the config's `{field}: {value}` covers it");
     leaves(found, Code::UncoveredValue, places, &what);
@@ -194,7 +207,15 @@ fn plain(subject: &Subject<'_>, text: SecretBytes) -> Vec<Finding> {
         Err(error) => return vec![unreadable(&error)],
     };
     let selector = subject.rule.and_then(|rule| rule.selector.clone()).unwrap_or_default();
-    let InClear { values, .. } = file::covered(&document, &selector);
+    let InClear { values, .. } = file::covered(&document, Some(&selector));
+    let sealed = document.tree().nodes().iter().any(|node| match node.kind {
+        NodeKind::Text(text) => looks_sealed(document.tree().text(text)),
+        _ => false,
+    });
+    if sealed {
+        let message = "the file has encrypted values, and no `sops` block to decrypt them with";
+        return vec![Finding::new(Code::MissingMetadata, message)];
+    }
     let Some(first) = values.leaves.first() else {
         return Vec::new();
     };

@@ -92,11 +92,11 @@ impl EncryptedFile {
 
     /// Returns what the file's rule covers and that stands in clear. It needs no key.
     pub fn in_clear(&self) -> InClear {
-        self.in_clear_by(&self.metadata.selector())
+        self.in_clear_by(Some(&self.metadata.selector()))
     }
 
-    /// Returns what another rule covers and that stands in clear.
-    pub fn in_clear_by(&self, selector: &Selector) -> InClear {
+    /// Returns what another rule covers and that stands in clear; `None` covers everything.
+    pub fn in_clear_by(&self, selector: Option<&Selector>) -> InClear {
         inspect::in_clear(&self.tree, selector, self.format)
     }
 
@@ -272,8 +272,8 @@ pub fn split_metadata(
     Ok((detached.edits.apply(tree.source()), metadata, detached.block))
 }
 
-/// Returns what `selector` covers in a plain text: everything that encrypting it would hide.
-pub fn covered(document: &Document, selector: &Selector) -> InClear {
+/// Returns what `selector` covers in a plain text, or all there is: what encrypting it would hide.
+pub fn covered(document: &Document, selector: Option<&Selector>) -> InClear {
     inspect::in_clear(document.tree(), selector, document.format())
 }
 

@@ -62,11 +62,17 @@ codes! {
     PlaintextValue = "plaintext-value", Error,
         "A value that the file's own rule covers stands in clear.";
     /// A plain comment in an encrypted file.
-    PlaintextComment = "plaintext-comment", Warning,
+    PlaintextComment = "plaintext-comment", Error,
         "A comment that the file's own rule covers stands in clear.";
     /// A plain value that only the config's rule covers.
     UncoveredValue = "uncovered-value", Error,
         "A value stands in clear that the rule in the config covers, and the file's does not.";
+    /// An encrypted file in which nothing is encrypted.
+    NothingEncrypted = "nothing-encrypted", Error,
+        "The file has SOPS' metadata, and its rule covers none of its values.";
+    /// Ciphertexts that nobody can decrypt.
+    MissingMetadata = "missing-metadata", Error,
+        "The file has encrypted values, and no metadata to decrypt them with.";
     /// A damaged ciphertext.
     MalformedValue = "malformed-value", Error,
         "A value begins as a ciphertext does and is none.";

@@ -48,11 +48,16 @@ pub struct InClear {
     pub comments: LeafPlaces,
 }
 
-/// Returns what `selector` covers in a tree of `format` and that stands in clear.
-pub(super) fn in_clear(tree: &Tree, selector: &Selector, format: &dyn FileFormat) -> InClear {
-    let mut leaves = match format.container() {
-        Some(_) => Leaves::selecting_all(),
-        None => Leaves::new(selector),
+/// Returns what `selector`, or `None` for everything, covers in a tree of `format` and that stands
+/// in clear.
+pub(super) fn in_clear(
+    tree: &Tree,
+    selector: Option<&Selector>,
+    format: &dyn FileFormat,
+) -> InClear {
+    let mut leaves = match selector.filter(|_| format.container().is_none()) {
+        Some(selector) => Leaves::new(selector),
+        None => Leaves::selecting_all(),
     };
     let (mut values, mut comments) = (Vec::new(), Vec::new());
     while let Some(id) = leaves.next(tree) {
