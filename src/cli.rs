@@ -56,7 +56,7 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Encrypt(arguments) => Some(&arguments.services),
         Command::Decrypt(arguments) => Some(&arguments.services),
         Command::Edit(arguments) => Some(&arguments.services),
-        Command::Check(_) => None,
+        Command::Check(_) | Command::Git(_) => None,
     };
     if services.is_some_and(ServiceArgs::is_foreign) {
         let message = "key services are not built into this version of encfile";
@@ -67,6 +67,7 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Decrypt(arguments) => decrypt::run(&context, config, arguments),
         Command::Edit(arguments) => edit::run(&context, config, arguments),
         Command::Check(arguments) => check::run(&context, config, arguments),
+        Command::Git(arguments) => commands::git::run(&context, config, arguments),
     }
 }
 

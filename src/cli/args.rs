@@ -5,6 +5,7 @@ pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod git;
 pub mod keys;
 pub mod legacy;
 pub mod opening;
@@ -22,6 +23,7 @@ pub use self::check::CheckArgs;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
+pub use self::git::GitArgs;
 pub use self::keys::KeyArgs;
 pub use self::legacy::normalise;
 pub use self::opening::OpenArgs;
@@ -53,4 +55,6 @@ pub enum Command {
     Edit(Box<EditArgs>),
     /// Find files and values that should be encrypted and are not, and damaged files
     Check(Box<CheckArgs>),
+    /// Set up a git repository: hook, diffs and merges
+    Git(GitArgs),
 }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod git;
 
 use std::path::{Path, PathBuf};
 
