@@ -169,6 +169,10 @@ impl FileFormat for Ini {
         Layout { crlf, ..asked.clone() }
     }
 
+    fn is_typed(&self) -> bool {
+        false
+    }
+
     fn template(&self) -> &'static str {
         "; Replace this example; every value is encrypted when you save.\n\
          [database]\n\
