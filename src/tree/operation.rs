@@ -43,7 +43,14 @@ impl Operation<'_> {
         match *self {
             Operation::Replace { id, value } => {
                 let key = tree.node(id).key;
-                graft(tree, span(tree, id), id.index(), Some((value, |_: &mut Tree| key)))
+                let mut result =
+                    graft(tree, span(tree, id), id.index(), Some((value, |_: &mut Tree| key)))?;
+                let (old, new) = (tree.node(id), &mut result.nodes[id.index()]);
+                if !old.kind.is_container() && !new.kind.is_container() {
+                    // A scalar stands where the old one did.
+                    *new = Node { span: old.span, site: old.site, ..*new };
+                }
+                Ok(result)
             }
             Operation::Append { container, key, value } => {
                 let end = tree.node(container).end();
