@@ -75,6 +75,7 @@ pub mod edits;
 pub mod file;
 pub mod format;
 pub mod keys;
+pub mod merge;
 pub mod metadata;
 pub mod number;
 pub mod secret;
