@@ -11,6 +11,7 @@ pub mod editor;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod git;
 pub mod io;
 pub mod machine;
 pub mod os;
@@ -23,8 +24,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::cli::args::{Cli, Command};
-use crate::cli::commands::{decrypt, edit, encrypt};
+use crate::cli::args::{Cli, Command, ServiceArgs};
+use crate::cli::commands::{check, decrypt, edit, encrypt};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -54,11 +55,12 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
     let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
     let context = Context::new(personality, config.map(Path::to_path_buf))?;
     let services = match &cli.command {
-        Command::Encrypt(arguments) => &arguments.services,
-        Command::Decrypt(arguments) => &arguments.services,
-        Command::Edit(arguments) => &arguments.services,
+        Command::Encrypt(arguments) => Some(&arguments.services),
+        Command::Decrypt(arguments) => Some(&arguments.services),
+        Command::Edit(arguments) => Some(&arguments.services),
+        Command::Check(_) | Command::Git(_) => None,
     };
-    if services.is_foreign() {
+    if services.is_some_and(ServiceArgs::is_foreign) {
         let message = "key services are not built into this version of encfile";
         return Err(CliError::new(Exit::Generic, "keyservice", message));
     }
@@ -66,6 +68,8 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Encrypt(arguments) => encrypt::run(&context, config, arguments),
         Command::Decrypt(arguments) => decrypt::run(&context, config, arguments),
         Command::Edit(arguments) => edit::run(&context, config, arguments),
+        Command::Check(arguments) => check::run(&context, config, arguments),
+        Command::Git(arguments) => commands::git::run(&context, config, arguments),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Both directions replace spans of the text and leave the rest alone. They walk the leaves in the
 //! same way (`leaves`): the key path that is a value's additional data, and the selection rule.
 
+mod inspect;
 mod leaves;
 mod open;
 mod reuse;
@@ -22,11 +23,13 @@ use crate::format::{
 use crate::keys::{self, Credentials, UnwrapError};
 use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
+use crate::selector::Selector;
 use crate::span::Position;
 use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
+pub use inspect::{InClear, LeafPlace, LeafPlaces};
 pub use reuse::Previous;
-pub use seal::{ClearLeaf, ClearLeaves, Plan, encrypt};
+pub use seal::{Plan, encrypt};
 
 /// An encrypted file, read but not opened.
 pub struct EncryptedFile {
@@ -82,9 +85,24 @@ impl EncryptedFile {
         })
     }
 
-    /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
-    pub fn clear_leaves(&self) -> ClearLeaves {
-        seal::clear_leaves(&self.tree, &self.metadata, self.format)
+    /// Returns the tree of the encrypted text, without the metadata.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Returns what the file's rule covers and that stands in clear. It needs no key.
+    pub fn in_clear(&self) -> InClear {
+        self.in_clear_by(Some(&self.metadata.selector()))
+    }
+
+    /// Returns what another rule covers and that stands in clear; `None` covers everything.
+    pub fn in_clear_by(&self, selector: Option<&Selector>) -> InClear {
+        inspect::in_clear(&self.tree, selector, self.format)
+    }
+
+    /// Returns the values and comments that begin as a ciphertext does and are none.
+    pub fn malformed(&self) -> LeafPlaces {
+        inspect::malformed(&self.tree)
     }
 
     /// Decrypts the file and checks its MAC.
@@ -252,6 +270,11 @@ pub fn split_metadata(
     let block = format.parse(SecretBytes::from(&*detached.block))?;
     let metadata = Metadata::read(&block, format.metadata_layout())?;
     Ok((detached.edits.apply(tree.source()), metadata, detached.block))
+}
+
+/// Returns what `selector` covers in a plain text, or all there is: what encrypting it would hide.
+pub fn covered(document: &Document, selector: Option<&Selector>) -> InClear {
+    inspect::in_clear(document.tree(), selector, document.format())
 }
 
 /// Returns whether a text has metadata of SOPS' kind, so that it is encrypted already.

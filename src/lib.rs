@@ -64,6 +64,7 @@
 //! - `cli` (default): the command line, as the module `cli`. Without it (`default-features =
 //!   false`) the crate compiles no argument parser, and nothing for terminals, files and signals.
 
+pub mod check;
 pub mod config;
 pub mod crypt;
 pub mod document;
@@ -71,6 +72,7 @@ pub mod edits;
 pub mod file;
 pub mod format;
 pub mod keys;
+pub mod merge;
 pub mod metadata;
 pub mod number;
 pub mod secret;

@@ -1,9 +1,11 @@
 //! The command line's grammar: [`Cli`] and its commands; a command's arguments stand in a module
 //! of its own, those that several share beside them.
 
+pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod git;
 pub mod keys;
 pub mod legacy;
 pub mod opening;
@@ -17,9 +19,11 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::env;
 
+pub use self::check::CheckArgs;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
+pub use self::git::GitArgs;
 pub use self::keys::KeyArgs;
 pub use self::legacy::normalise;
 pub use self::opening::OpenArgs;
@@ -49,4 +53,8 @@ pub enum Command {
     Decrypt(Box<DecryptArgs>),
     /// Edit an encrypted file, or make a new one
     Edit(Box<EditArgs>),
+    /// Find files and values that should be encrypted and are not, and damaged files
+    Check(Box<CheckArgs>),
+    /// Set up a git repository: hook, diffs and merges
+    Git(GitArgs),
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::editor::EditorError;
 use crate::cli::exit::Exit;
+use crate::cli::git::GitError;
 use crate::cli::io::IoError;
 use crate::cli::personality::Personality;
 use crate::cli::ui::one_line;
@@ -65,6 +66,12 @@ impl CliError {
     /// Adds what can be done.
     pub fn help(mut self, text: impl Into<String>) -> CliError {
         self.0.help.push(text.into());
+        self
+    }
+
+    /// Sets how the program ends.
+    pub fn with_exit(mut self, exit: Exit) -> CliError {
+        self.0.exit = exit;
         self
     }
 
@@ -160,6 +167,12 @@ impl From<EditorError> for CliError {
             }
             _ => CliError::new(Exit::Editor, "editor", message),
         }
+    }
+}
+
+impl From<GitError> for CliError {
+    fn from(error: GitError) -> CliError {
+        CliError::new(Exit::Input, "git", error.to_string())
     }
 }
 

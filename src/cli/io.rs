@@ -284,7 +284,8 @@ fn read_to_end(
     Ok(Some(content))
 }
 
-fn read_error(path: &Path, source: io::Error) -> IoError {
+/// Returns the error of a file that could not be read.
+pub fn read_error(path: &Path, source: io::Error) -> IoError {
     let path = path.to_path_buf();
     match source.kind() {
         io::ErrorKind::NotFound => IoError::NotFound { path },

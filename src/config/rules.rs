@@ -29,6 +29,13 @@ impl CreationRule {
     pub fn matches(&self, path: &str) -> bool {
         self.path_regex.as_ref().is_none_or(|regex| regex.is_match(path.as_bytes()))
     }
+
+    /// Returns whether the rule is for files of any name, so that it says with what to encrypt and
+    /// not which files.
+    pub fn matches_everything(&self) -> bool {
+        // Names that no pattern for some files would let through.
+        ["\u{1}", "z", "z/z.z"].iter().all(|path| self.matches(path))
+    }
 }
 
 /// Where files that match are published to.

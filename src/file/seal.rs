@@ -5,7 +5,7 @@ use crate::crypt::canonical::{self, ValueType};
 use crate::crypt::data_key::DataKey;
 use crate::crypt::gcm::Cipher;
 use crate::crypt::mac::Mac;
-use crate::crypt::value::{Sealer, ValueError, looks_sealed};
+use crate::crypt::value::{Sealer, ValueError};
 use crate::document::Document;
 use crate::edits::Edits;
 use crate::file::leaves::{Leaves, has_content};
@@ -16,7 +16,7 @@ use crate::metadata::{self, Metadata};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
 use crate::span::{Position, Span};
-use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree, Value};
+use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
 /// How to encrypt a document.
 #[derive(Debug)]
@@ -432,59 +432,4 @@ fn check_types(tree: &Tree) -> Result<(), FileError> {
         }
     }
     Ok(())
-}
-
-/// A value that should be encrypted and is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClearLeaf {
-    /// Its tree path.
-    pub path: String,
-    /// Where it stands.
-    pub position: Option<Position>,
-}
-
-/// Values that should be encrypted and are not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClearLeaves {
-    /// The first ones.
-    pub leaves: Vec<ClearLeaf>,
-    /// How many more there are.
-    pub others: usize,
-}
-
-/// How many values in clear are named one by one.
-const LEAVES_NAMED: usize = 100;
-
-/// Returns the values that the rule covers and that stand in clear.
-pub(super) fn clear_leaves(
-    tree: &Tree,
-    metadata: &Metadata,
-    format: &dyn FileFormat,
-) -> ClearLeaves {
-    let selector = metadata.selector();
-    let mut leaves = match format.container() {
-        Some(_) => Leaves::selecting_all(),
-        None => Leaves::new(&selector),
-    };
-    let mut clear = Vec::new();
-    while let Some(id) = leaves.next(tree) {
-        if leaves.is_comment(tree, id) {
-            if let Some(text) = tree.comment(id) {
-                leaves.selects_comment(text);
-            }
-            continue;
-        }
-        let selected = leaves.selects_value(tree, id);
-        let sealed = matches!(tree.value(id), Some(Value::Text(text)) if looks_sealed(text));
-        if selected && has_content(tree, id) && !sealed {
-            clear.push(id);
-        }
-    }
-    // Naming a place takes a walk over the text.
-    let (named, others) = clear.split_at(clear.len().min(LEAVES_NAMED));
-    let leaves = named
-        .iter()
-        .map(|&id| ClearLeaf { path: tree.path(id), position: position(tree, id) })
-        .collect();
-    ClearLeaves { leaves, others: others.len() }
 }

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use crate::keys::{self, Fields, KINDS, KeyError, KeyKind, KeyOption, MasterKey};
 
 /// Who can decrypt what is encrypted.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct KeyArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
