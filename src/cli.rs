@@ -11,19 +11,22 @@ pub mod editor;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod git;
 pub mod io;
+pub mod machine;
 pub mod os;
 pub mod personality;
 pub mod rekey;
 pub mod ui;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::cli::args::{Cli, Command, GroupsCommand};
-use crate::cli::commands::{decrypt, edit, encrypt, groups, rotate, updatekeys};
+use crate::cli::args::{Cli, Command, GroupsCommand, ServiceArgs};
+use crate::cli::commands::{check, decrypt, edit, encrypt, groups, rotate, updatekeys};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -50,18 +53,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
-    let context = Context::new(personality)?;
     let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let context = Context::new(personality, config.map(Path::to_path_buf))?;
     let services = match &cli.command {
-        Command::Encrypt(arguments) => &arguments.services,
-        Command::Decrypt(arguments) => &arguments.services,
-        Command::Edit(arguments) => &arguments.services,
-        Command::Rotate(arguments) => &arguments.services,
-        Command::Updatekeys(arguments) => &arguments.services,
-        Command::Groups(GroupsCommand::Add(arguments)) => &arguments.services,
-        Command::Groups(GroupsCommand::Delete(arguments)) => &arguments.services,
+        Command::Encrypt(arguments) => Some(&arguments.services),
+        Command::Decrypt(arguments) => Some(&arguments.services),
+        Command::Edit(arguments) => Some(&arguments.services),
+        Command::Rotate(arguments) => Some(&arguments.services),
+        Command::Updatekeys(arguments) => Some(&arguments.services),
+        Command::Groups(GroupsCommand::Add(arguments)) => Some(&arguments.services),
+        Command::Groups(GroupsCommand::Delete(arguments)) => Some(&arguments.services),
+        Command::Check(_) | Command::Git(_) => None,
     };
-    if services.is_foreign() {
+    if services.is_some_and(ServiceArgs::is_foreign) {
         let message = "key services are not built into this version of encfile";
         return Err(CliError::new(Exit::Generic, "keyservice", message));
     }
@@ -75,6 +79,8 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Groups(GroupsCommand::Delete(arguments)) => {
             groups::delete(&context, config, arguments)
         }
+        Command::Check(arguments) => check::run(&context, config, arguments),
+        Command::Git(arguments) => commands::git::run(&context, config, arguments),
     }
 }
 

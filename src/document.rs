@@ -1,10 +1,14 @@
 //! A text and its tree: what a file is, plain or encrypted.
 
+mod change;
+
 use std::fmt;
 
 use crate::format::{FileFormat, SyntaxError};
 use crate::secret::SecretBytes;
 use crate::tree::Tree;
+
+pub use change::{ChangeError, Changed};
 
 /// A text of a format, parsed.
 pub struct Document {

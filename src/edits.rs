@@ -30,6 +30,17 @@ impl Edits {
         Edits { texts: SecretBytes::with_capacity(bytes), list: Vec::with_capacity(edits) }
     }
 
+    /// Returns the one edit that makes `new` of `old`: what is the same at the start and at the end
+    /// stays.
+    pub fn between(old: &[u8], new: &[u8]) -> Edits {
+        let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+        let (rest, new) = (&old[start..], &new[start..]);
+        let end = rest.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
+        let mut edits = Edits::new();
+        edits.replace(Span::new(start, old.len() - end), &new[..new.len() - end]);
+        edits
+    }
+
     /// Replaces the bytes at `at`.
     pub fn replace(&mut self, at: Span, text: &[u8]) {
         self.replace_with(at, |out| out.extend_from_slice(text));

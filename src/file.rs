@@ -4,6 +4,7 @@
 //! Both directions replace spans of the text and leave the rest alone. They walk the leaves in the
 //! same way (`leaves`): the key path that is a value's additional data, and the selection rule.
 
+mod inspect;
 mod leaves;
 mod open;
 mod rekey;
@@ -25,10 +26,11 @@ use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
 use crate::span::Position;
-use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree, Value};
+use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
+pub use inspect::{InClear, LeafPlace, LeafPlaces};
 pub use reuse::Previous;
-pub use seal::{ClearLeaf, ClearLeaves, Plan, encrypt};
+pub use seal::{Plan, encrypt};
 
 /// An encrypted file, read but not opened.
 pub struct EncryptedFile {
@@ -84,14 +86,26 @@ impl EncryptedFile {
         })
     }
 
-    /// Returns the values that the file's rule covers and that stand in clear. It needs no key.
-    pub fn clear_leaves(&self) -> ClearLeaves {
-        seal::clear_leaves(
-            &self.tree,
-            &self.metadata.selector(),
-            self.format,
-            |id| matches!(self.tree.value(id), Some(Value::Text(text)) if looks_sealed(text)),
-        )
+    /// Returns the tree of the encrypted text, without the metadata.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Returns what the file's rule covers and that stands in clear. It needs no key.
+    pub fn in_clear(&self) -> InClear {
+        self.in_clear_by(Some(&self.metadata.selector()))
+    }
+
+    /// Returns what another rule covers and that stands in clear; `None` covers everything.
+    pub fn in_clear_by(&self, selector: Option<&Selector>) -> InClear {
+        inspect::in_clear(&self.tree, selector, self.format, |id| {
+            inspect::looks_sealed_at(&self.tree, id)
+        })
+    }
+
+    /// Returns the values and comments that begin as a ciphertext does and are none.
+    pub fn malformed(&self) -> LeafPlaces {
+        inspect::malformed(&self.tree)
     }
 
     /// Decrypts the file and checks its MAC.
@@ -239,9 +253,9 @@ impl DecryptedFile {
         format.emit(&self.tree, layout)
     }
 
-    /// Returns the values that another rule would cover and that the file has in clear.
-    pub fn clear_leaves_under(&self, selector: &Selector) -> ClearLeaves {
-        seal::clear_leaves(&self.tree, selector, self.format, |id| {
+    /// Returns what another rule covers and that the file has in clear.
+    pub fn in_clear_by(&self, selector: &Selector) -> InClear {
+        inspect::in_clear(&self.tree, Some(selector), self.format, |id| {
             self.opened.binary_search_by_key(&id, |leaf| leaf.id).is_ok()
         })
     }
@@ -284,6 +298,12 @@ pub fn split_metadata(
     let block = format.parse(SecretBytes::from(&*detached.block))?;
     let metadata = Metadata::read(&block, format.metadata_layout())?;
     Ok((detached.edits.apply(tree.source()), metadata, detached.block))
+}
+
+/// Returns what `selector` covers in a plain text, or all there is: what encrypting it would hide.
+pub fn covered(document: &Document, selector: Option<&Selector>) -> InClear {
+    let tree = document.tree();
+    inspect::in_clear(tree, selector, document.format(), |id| inspect::looks_sealed_at(tree, id))
 }
 
 /// Returns whether a text has metadata of SOPS' kind, so that it is encrypted already.

@@ -20,6 +20,7 @@ use std::borrow::Cow;
 use crate::edits::Edits;
 use crate::secret::SecretBytes;
 use crate::span::{Position, SourceTooLong};
+use crate::tree::operation::Operation;
 use crate::tree::{NodeId, Step, TextRef, Tree};
 
 /// All file formats, in the order in which contents are tried.
@@ -75,6 +76,26 @@ pub trait FileFormat: Sync {
     /// # Errors
     /// If the map has no place for it.
     fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError>;
+
+    /// Returns the edits that make `operation` in the text of `tree`; `None` where only new text
+    /// would do. The caller checks that the edited text parses to what
+    /// [`Operation::apply`] says, and else writes that with [`FileFormat::emit`].
+    ///
+    /// The rest of the text stays byte for byte, and what is new follows it in indentation, quotes,
+    /// flow style and line ends. With an entry goes the comment behind it on its lines; comments
+    /// above it stay. The last entry leaves an empty map or list.
+    ///
+    /// # Errors
+    /// If the format cannot hold the result.
+    fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        let _ = (tree, operation);
+        Ok(None)
+    }
+
+    /// Returns whether values have types; else each is a text.
+    fn is_typed(&self) -> bool {
+        true
+    }
 
     /// Writes a tree as new text, in SOPS' own layout.
     ///
@@ -319,7 +340,7 @@ fn repeated_key(tree: &Tree, id: NodeId) -> SyntaxError {
 
 /// Returns a warning for each of the first keys that stand in their map twice. Naming a place takes
 /// a walk over the text, so that the number is bounded.
-fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
+pub fn duplicate_warnings(tree: &Tree) -> Vec<Warning> {
     let repeated = repeated_keys(tree, DUPLICATES_NAMED + 1);
     let mut warnings: Vec<Warning> = repeated
         .iter()

@@ -19,16 +19,12 @@
 //! use encfile::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, Host};
 //! use encfile::secret::SecretBytes;
 //!
-//! /// What keys may do on this machine: read files, and run nothing.
+//! /// What keys may do on this machine: read files, and nothing else.
 //! struct Machine;
 //!
 //! impl Host for Machine {
-//!     fn read_file(&self, path: &Path) -> std::io::Result<SecretBytes> {
+//!     fn read_file(&self, path: &Path, _limit: usize) -> std::io::Result<SecretBytes> {
 //!         std::fs::read(path).map(SecretBytes::from)
-//!     }
-//!
-//!     fn run(&self, _: &str, _: &[(&str, &str)]) -> Result<SecretBytes, String> {
-//!         Err("no programs are run".to_owned())
 //!     }
 //! }
 //!
@@ -38,7 +34,8 @@
 //!         path: "testdata/keys/alice.txt".into(),
 //!         optional: false,
 //!     };
-//!     let credentials = Credentials::new(Identities::new(vec![identity], Arc::new(Machine)));
+//!     let identities = Identities::new(vec![identity], Arc::new(Machine));
+//!     let credentials = Credentials::none().with(identities);
 //!
 //!     let path = "testdata/examples/app.json";
 //!     let text = SecretBytes::from(std::fs::read(path)?);
@@ -67,6 +64,7 @@
 //! - `cli` (default): the command line, as the module `cli`. Without it (`default-features =
 //!   false`) the crate compiles no argument parser, and nothing for terminals, files and signals.
 
+pub mod check;
 pub mod config;
 pub mod crypt;
 pub mod document;
@@ -74,6 +72,7 @@ pub mod edits;
 pub mod file;
 pub mod format;
 pub mod keys;
+pub mod merge;
 pub mod metadata;
 pub mod number;
 pub mod policy;

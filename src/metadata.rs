@@ -13,7 +13,7 @@ mod write;
 
 use crate::crypt::canonical;
 use crate::format::MetadataLayout;
-use crate::keys::{self, FieldValue, KeyGroup, WrappedKey};
+use crate::keys::{self, FieldValue, KINDS, KeyGroup, KeyKind, WrappedKey};
 use crate::number;
 use crate::selector::{BadPattern, Selector, SelectorError};
 use crate::tree::{NodeId, Timestamp, Tree};
@@ -30,9 +30,6 @@ const FLAT_START: &[u8] = b"sops_";
 /// Our own field with the spellings that type and value cannot restore. SOPS ignores it, and drops
 /// it when it writes the file.
 pub const LAYOUT_FIELD: &str = "encfile_layout";
-
-/// The fields that hold keys, in the order in which SOPS tries the kinds of one group.
-const KEY_FIELDS: &[&str] = &["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp", "age"];
 
 /// The fields that are neither keys nor rules and that have a meaning here.
 const OTHER_FIELDS: &[&str] = &[
@@ -220,12 +217,12 @@ fn groups(fields: &Fields) -> Result<Vec<KeyGroup>, MetadataError> {
 /// any other that looks like one.
 fn group(fields: &Fields) -> Result<KeyGroup, MetadataError> {
     let mut keys = Vec::new();
-    let known = KEY_FIELDS.iter().filter_map(|&kind| Some((kind, field(fields, kind)?)));
+    let known = KINDS.iter().filter_map(|kind| Some((kind.name, field(fields, kind.name)?)));
     let others = fields.iter().filter_map(|(name, value)| {
         let name = name.as_str();
-        let known = [KEY_FIELDS, OTHER_FIELDS, &Selector::FIELDS]
-            .iter()
-            .any(|fields| fields.contains(&name));
+        let known = KeyKind::named(name).is_some()
+            || OTHER_FIELDS.contains(&name)
+            || Selector::FIELDS.contains(&name);
         (!known && is_key_list(value)).then_some((name, value))
     });
     for (kind, value) in known.chain(others) {
@@ -258,9 +255,8 @@ fn is_key_list(value: &FieldValue) -> bool {
 
 fn key(kind: &str, fields: &Fields) -> Result<WrappedKey, MetadataError> {
     let created_at = text(fields, "created_at")?.map(str::to_owned);
-    // age entries have no time. For the others SOPS demands one that it can read.
-    if KEY_FIELDS.contains(&kind)
-        && kind != "age"
+    // SOPS demands a time that it can read.
+    if KeyKind::named(kind).is_some_and(|kind| kind.is_dated)
         && created_at.as_deref().is_none_or(|text| read_time(text).is_none())
     {
         return Err(MetadataError::CreatedAt { kind: kind.to_owned() });

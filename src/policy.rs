@@ -72,11 +72,11 @@ pub struct Recipient {
 impl Recipient {
     /// Returns the recipient that a rule names. A key that cannot be made is its own text.
     pub fn of_rule(spec: &KeySpec) -> Recipient {
-        let identity = match keys::parse(spec.kind, &spec.text) {
+        let identity = match keys::parse(spec.kind, &spec.text, &spec.options) {
             Ok(key) => key.identity().to_owned(),
             Err(_) => spec.text.trim().to_owned(),
         };
-        Recipient { kind: spec.kind.to_owned(), identity, name: spec.comment.clone() }
+        Recipient { kind: spec.kind.name.to_owned(), identity, name: spec.comment.clone() }
     }
 
     /// Returns the recipient that a key in a file is.

@@ -10,6 +10,8 @@
 //! The tree knows no syntax (that is [`crate::format`]) and no cryptography.
 
 mod build;
+mod compare;
+pub mod operation;
 pub mod path;
 
 use std::fmt;
@@ -373,6 +375,16 @@ impl Tree {
         let mut kept = keep.into_iter();
         self.nodes.retain(|_| kept.next().unwrap_or(true));
         self
+    }
+
+    /// Returns a tree with the same texts and without any node.
+    fn without_nodes(&self) -> Tree {
+        Tree {
+            source: Arc::clone(&self.source),
+            pool: SecretBytes::from(&*self.pool),
+            nodes: Vec::new(),
+            strays: self.strays.clone(),
+        }
     }
 
     /// Returns the part of the tree at `id` as a tree of its own, over the whole source.

@@ -1,9 +1,11 @@
 //! The command line's grammar: [`Cli`] and its commands; a command's arguments stand in a module
 //! of its own, those that several share beside them.
 
+pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod git;
 pub mod groups;
 pub mod keys;
 pub mod legacy;
@@ -20,9 +22,11 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::env;
 
+pub use self::check::CheckArgs;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
+pub use self::git::GitArgs;
 pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
 pub use self::legacy::normalise;
@@ -62,4 +66,8 @@ pub enum Command {
     /// Add or delete a key group
     #[command(subcommand)]
     Groups(GroupsCommand),
+    /// Find files and values that should be encrypted and are not, and damaged files
+    Check(Box<CheckArgs>),
+    /// Set up a git repository: hook, diffs and merges
+    Git(GitArgs),
 }

@@ -1,8 +1,10 @@
 //! The commands: each is its arguments and one straight line.
 
+pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod git;
 pub mod groups;
 pub mod rotate;
 pub mod updatekeys;

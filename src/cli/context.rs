@@ -1,17 +1,20 @@
 //! What every command gets: who it is, the environment, the voice, the credentials.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::cli::creation_rule;
 use crate::cli::env::Env;
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::cli::io::{self, Stamp, WriteNote, Written};
+use crate::cli::machine::Machine;
 use crate::cli::personality::Personality;
 use crate::cli::ui::Ui;
 use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, EncryptedFile, FileError};
 use crate::format::{self, FileFormat};
-use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, FOREIGN_KINDS, KINDS};
+use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, KeyKind, UnwrapError};
 use crate::secret::SecretBytes;
 
 /// The surroundings of a command.
@@ -25,6 +28,8 @@ pub struct Context {
     pub ui: Ui,
     /// The user's credentials.
     pub credentials: Credentials,
+    /// The config that the command line names.
+    pub config: Option<PathBuf>,
 }
 
 impl Context {
@@ -32,13 +37,14 @@ impl Context {
     ///
     /// # Errors
     /// If there is no working directory.
-    pub fn new(personality: Personality) -> Result<Context, CliError> {
+    pub fn new(personality: Personality, config: Option<PathBuf>) -> Result<Context, CliError> {
         let env = Env::read().map_err(|error| {
             let message = format!("there is no working directory: {error}");
             CliError::new(Exit::Generic, "directory", message)
         })?;
-        let credentials = env.credentials();
-        Ok(Context { personality, env, ui: Ui::new(personality), credentials })
+        let ui = Ui::new(personality);
+        let credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
+        Ok(Context { personality, env, ui, credentials, config })
     }
 
     /// Returns the format of a plain file by its name.
@@ -120,7 +126,10 @@ impl Context {
         order: &[&str],
     ) -> Result<(DecryptedFile, DataKey), CliError> {
         let failed = |error: FileError| error::decrypt(path, error, &self.credentials);
-        let key = file.data_key(&self.credentials, order).map_err(failed)?;
+        let key = file.data_key(&self.credentials, order).map_err(|mut error| {
+            self.name_owners(&mut error, path);
+            failed(error)
+        })?;
         let opened = if ignore_mac { file.decrypt_ignoring_mac(&key) } else { file.decrypt(&key) };
         let opened = opened.map_err(failed)?;
         let unreadable = opened.unreadable_comments();
@@ -138,6 +147,16 @@ impl Context {
             self.ui.warn(format_args!("{}: {others} more such comments", path.display()));
         }
         Ok((opened, key))
+    }
+
+    /// Adds to the report of a data key that could not be recovered who the keys belong to.
+    fn name_owners(&self, error: &mut FileError, path: &Path) {
+        let FileError::Unwrap(UnwrapError::NotRecovered(report)) = error else { return };
+        let owners = creation_rule::owners(self, path);
+        for attempt in report.groups.iter_mut().flat_map(|group| &mut group.attempts) {
+            let key = (attempt.kind.clone(), attempt.identity.clone());
+            attempt.owner = owners.get(&key).cloned();
+        }
     }
 
     /// Says what is not as before with a file that was written.
@@ -173,9 +192,7 @@ pub fn decryption_order(
     };
     let order: Vec<&str> = text.split(',').collect();
     for (at, kind) in order.iter().enumerate() {
-        let known = KINDS.iter().map(|kind| kind.name);
-        let foreign = FOREIGN_KINDS.iter().map(|kind| kind.name);
-        if personality.refuses_unknown_kinds() && !known.chain(foreign).any(|name| name == *kind) {
+        if personality.refuses_unknown_kinds() && KeyKind::named(kind).is_none() {
             let message = format!("there is no kind of keys called `{kind}`");
             return Err(CliError::new(Exit::DecryptionOrder, "decryption-order", message));
         }

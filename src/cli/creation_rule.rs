@@ -1,8 +1,10 @@
 //! Which config, which rule: what a new file is encrypted with.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::args::{KeyArgs, RuleArgs};
 use crate::cli::context::Context;
@@ -10,11 +12,12 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::os::attributes;
 use crate::config::{
-    Config, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, KeySpec, MAX_SIZE, Strictness,
-    candidates, relative,
+    Config, ConfigWarning, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, KeySpec, MAX_SIZE,
+    Strictness, candidates, relative,
 };
 use crate::format::{FileFormat, Layout};
-use crate::keys::{self, FOREIGN_KINDS, KeyGroup, WrapError, WrappedKey};
+use crate::keys::age::Identities;
+use crate::keys::{self, KeyError, KeyGroup, MasterKey, WrapError, WrappedKey};
 use crate::policy::Recipient;
 use crate::selector::{BadPattern, Selector};
 
@@ -69,7 +72,7 @@ pub fn for_file(
     let asked = asked_keys(context, keys)?;
     let groups = match (asked, matching) {
         (Some(group), _) => vec![group],
-        (None, Some(rule)) => self::groups(rule, &[])?,
+        (None, Some(rule)) => self::groups(context, rule, &[])?,
         (None, None) => return Err(no_keys(context, name)),
     };
     let binary = format.container().is_some();
@@ -132,8 +135,12 @@ pub fn of_file(context: &Context, config: Option<&Path>, name: &Path) -> Result<
 ///
 /// # Errors
 /// If a key is not usable, or a group is empty.
-pub fn groups(rule: &CreationRule, present: &[KeyGroup]) -> Result<Vec<KeyGroup>, CliError> {
-    rule.groups.iter().map(|spec| group(spec, present)).collect()
+pub fn groups(
+    context: &Context,
+    rule: &CreationRule,
+    present: &[KeyGroup],
+) -> Result<Vec<KeyGroup>, CliError> {
+    rule.groups.iter().map(|spec| group(context, spec, present)).collect()
 }
 
 /// Returns the default file of the config that is found from the working directory, if one is
@@ -217,7 +224,7 @@ fn effect(rule: &CreationRule) -> Effect<'_> {
     let groups = rule
         .groups
         .iter()
-        .map(|group| group.keys.iter().map(|key| (key.kind, key.text.as_str())).collect())
+        .map(|group| group.keys.iter().map(|key| (key.kind.name, key.text.as_str())).collect())
         .collect();
     Effect {
         groups,
@@ -280,9 +287,17 @@ fn load_found(context: &Context, path: &Path) -> Result<Found, CliError> {
 
 fn load(context: &Context, path: &Path) -> Result<Found, CliError> {
     let path = context.env.absolute(path);
+    let (config, warnings) = read(context, &path)?;
+    for warning in warnings {
+        context.ui.warn(warning);
+    }
+    Ok(Found { config, path })
+}
+
+fn read(context: &Context, path: &Path) -> Result<(Config, Vec<ConfigWarning>), CliError> {
     let mut text = Vec::new();
     // One byte more than is accepted: what follows is not read, and a device has no end.
-    File::open(&path)
+    File::open(path)
         .and_then(|file| file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text))
         .map_err(|error| {
             let message = format!("could not read config file: {}: {error}", path.display());
@@ -293,52 +308,65 @@ fn load(context: &Context, path: &Path) -> Result<Found, CliError> {
     } else {
         Strictness::Lenient
     };
-    let (config, warnings) = Config::parse(&text, &path.display().to_string(), strictness)?;
-    for warning in warnings {
-        context.ui.warn(warning);
-    }
-    Ok(Found { config, path })
+    Ok(Config::parse(&text, &path.display().to_string(), strictness)?)
 }
 
 /// Returns the keys of flags and environment; they replace those of the config.
 fn asked_keys(context: &Context, keys: &KeyArgs) -> Result<Option<KeyGroup>, CliError> {
-    let failed = |error: keys::KeyError| CliError::new(Exit::Generic, "key", error.to_string());
-    let variables =
-        FOREIGN_KINDS.iter().filter_map(|kind| Some((kind.name, context.env.text(kind.env)?)));
-    let foreign = keys.foreign().map(|(kind, text)| (kind, text.to_owned())).chain(variables);
-    for (kind, text) in foreign.filter(|(_, text)| !text.is_empty()) {
-        keys::parse(kind, &text).map_err(failed)?;
-    }
-    let Some(recipients) = keys.age.as_deref().filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let keys = recipients
-        .split(',')
-        .map(|recipient| keys::parse("age", recipient).map(WrappedKey::new))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
-    Ok(Some(KeyGroup { keys }))
+    let keys = keys.keys.keys()?;
+    Ok((!keys.is_empty()).then(|| new_group(context, keys)))
 }
 
-fn group(spec: &KeyGroupSpec, present: &[KeyGroup]) -> Result<KeyGroup, CliError> {
+fn group(
+    context: &Context,
+    spec: &KeyGroupSpec,
+    present: &[KeyGroup],
+) -> Result<KeyGroup, CliError> {
     let key = |key: &KeySpec| {
         let recipient = Recipient::of_rule(key);
         let mut keys = present.iter().flat_map(|group| &group.keys);
         match keys.find(|key| recipient.is(key.key.kind(), key.key.identity())) {
             Some(present) => Ok(present.clone()),
-            None => keys::parse(key.kind, &key.text).map(WrappedKey::new),
+            None => keys::parse(key.kind, &key.text, &key.options)
+                .map(|key| WrappedKey::new(key, context.env.now())),
         }
     };
-    let keys = spec
-        .keys
-        .iter()
-        .map(key)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| CliError::new(Exit::Generic, "key", error.to_string()))?;
+    let keys = spec.keys.iter().map(key).collect::<Result<Vec<_>, KeyError>>()?;
     if keys.is_empty() {
         return Err(WrapError::EmptyGroup.into());
     }
     Ok(KeyGroup { keys })
+}
+
+/// Returns a group of keys that have not wrapped anything yet.
+fn new_group(context: &Context, keys: Vec<Arc<dyn MasterKey>>) -> KeyGroup {
+    let now = context.env.now();
+    KeyGroup { keys: keys.into_iter().map(|key| WrappedKey::new(key, now)).collect() }
+}
+
+/// Returns who keys belong to, as the comments of the config for the file called `name` say: each
+/// kind and identity with its owner. A config that is missing or broken says nothing.
+pub fn owners(context: &Context, name: &Path) -> HashMap<(String, String), String> {
+    let file = context.env.absolute(name);
+    let path = match &context.config {
+        Some(path) => Some(context.env.absolute(path)),
+        None => file.parent().and_then(|directory| first(context, directory, false)),
+    };
+    let mut owners = HashMap::new();
+    let Some((config, _)) = path.and_then(|path| read(context, &path).ok()) else {
+        return owners;
+    };
+    let rules = config.creation_rules.iter().flatten();
+    let keys = rules.flat_map(|rule| &rule.groups).flat_map(|group| &group.keys);
+    for key in keys {
+        let Some(owner) = &key.comment else { continue };
+        let identity = match keys::parse(key.kind, &key.text, &key.options) {
+            Ok(key) => key.identity().to_owned(),
+            Err(_) => key.text.clone(),
+        };
+        owners.entry((key.kind.name.to_owned(), identity)).or_insert_with(|| owner.clone());
+    }
+    owners
 }
 
 /// Returns the rule: that of the flags, which replace the same field of the config.
@@ -378,7 +406,7 @@ fn no_rule(found: &Found, name: &Path) -> CliError {
 fn no_keys(context: &Context, name: &Path) -> CliError {
     let message = "config file not found, or has no creation rules, and no keys provided \
                    through command line options";
-    let recipients = context.credentials.age.recipients();
+    let recipients = context.credentials.own::<Identities>().recipients();
     let (recipient, whose) = match recipients.first() {
         Some(own) => (own.as_str(), "your recipient"),
         None => ("age1...", "make one with: age-keygen"),

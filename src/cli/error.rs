@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::editor::EditorError;
 use crate::cli::exit::Exit;
+use crate::cli::git::GitError;
 use crate::cli::io::IoError;
 use crate::cli::personality::Personality;
 use crate::cli::ui::one_line;
 use crate::config::ConfigError;
 use crate::file::FileError;
 use crate::format::{EmitError, SyntaxError};
-use crate::keys::age::{SourceOutcome, SourceReport};
-use crate::keys::{Credentials, UnwrapError, UnwrapReport, WrapError};
+use crate::keys::{Credentials, KeyCode, KeyError, KeyKind, UnwrapError, UnwrapReport, WrapError};
 use crate::selector::SelectorError;
 use crate::span::Position;
 use crate::tree::path::TreePathError;
@@ -66,6 +66,12 @@ impl CliError {
     /// Adds what can be done.
     pub fn help(mut self, text: impl Into<String>) -> CliError {
         self.0.help.push(text.into());
+        self
+    }
+
+    /// Sets how the program ends.
+    pub fn with_exit(mut self, exit: Exit) -> CliError {
+        self.0.exit = exit;
         self
     }
 
@@ -164,6 +170,12 @@ impl From<EditorError> for CliError {
     }
 }
 
+impl From<GitError> for CliError {
+    fn from(error: GitError) -> CliError {
+        CliError::new(Exit::Input, "git", error.to_string())
+    }
+}
+
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> CliError {
         CliError::new(Exit::Generic, "config", format!("error loading config: {error}"))
@@ -192,6 +204,12 @@ impl From<TreePathError> for CliError {
                 CliError::new(Exit::Generic, "tree-path", format!("error truncating tree: {error}"))
             }
         }
+    }
+}
+
+impl From<KeyError> for CliError {
+    fn from(error: KeyError) -> CliError {
+        CliError::new(Exit::Generic, "key", error.to_string())
     }
 }
 
@@ -320,21 +338,26 @@ fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
     let message = "Failed to get the data key required to decrypt the SOPS file.";
     let mut failure = CliError::new(Exit::DataKey, "data-key", message).in_file(path);
     failure = keys_tried(failure, report);
-    failure = failure.detail("").detail(
-        "Recovery failed because no master key was able to decrypt \
-         the file. Identities were looked for in:",
-    );
-    let sources = with.age.reports();
-    if sources.is_empty() {
-        failure = failure.detail("  nowhere: no source of age identities is set");
+    let is_tried = |kind: &&KeyKind| {
+        let mut attempts = report.groups.iter().flat_map(|group| &group.attempts);
+        attempts.any(|attempt| attempt.kind == kind.name)
+    };
+    let tried: Vec<&KeyCode> =
+        KeyKind::in_config_order().filter(is_tried).filter_map(|kind| kind.code.as_ref()).collect();
+    failure = failure
+        .detail("")
+        .detail("Recovery failed because no master key was able to decrypt the file.");
+    let places: Vec<String> = tried.iter().flat_map(|code| (code.looked_in)(with)).collect();
+    if !places.is_empty() {
+        failure = failure.detail("What could unwrap them was looked for in:");
     }
-    for source in &sources {
-        failure = failure.detail(format!("  {}", source_line(source)));
+    for place in places {
+        failure = failure.detail(format!("  {place}"));
     }
-    failure.help(
-        "set SOPS_AGE_KEY_FILE to the file with your age identity, \
-         or ask one of the recipients above to add yours",
-    )
+    for code in tried {
+        failure = failure.help(code.advice);
+    }
+    failure
 }
 
 fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
@@ -342,7 +365,9 @@ fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
         let state = if group.recovered { "SUCCESS" } else { "FAILED" };
         failure = failure.detail("").detail(format!("Group {number}: {state}"));
         for attempt in &group.attempts {
-            failure = failure.detail(format!("  {}: FAILED", attempt.identity));
+            let owner = attempt.owner.as_ref().map(|owner| format!(" ({owner})"));
+            let owner = owner.unwrap_or_default();
+            failure = failure.detail(format!("  {}{owner}: FAILED", attempt.identity));
             failure = failure.detail(match &attempt.error {
                 Some(error) => format!("    - | {error}"),
                 None => "    - | no identity for it was found".to_owned(),
@@ -357,19 +382,4 @@ fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
         ));
     }
     failure
-}
-
-fn source_line(source: &SourceReport) -> String {
-    let name = &source.name;
-    match &source.outcome {
-        SourceOutcome::Missing => format!("{name}: no such file"),
-        SourceOutcome::Failed(reason) => format!("{name}: {reason}"),
-        SourceOutcome::Loaded { identities, unusable } => {
-            let mut line = format!("{name}: {identities} usable identities");
-            for (number, reason) in unusable {
-                let _ = write!(line, "; line {number}: {reason}");
-            }
-            line
-        }
-    }
 }

@@ -51,11 +51,13 @@ pub enum IoError {
         /// The file.
         path: PathBuf,
     },
-    /// It is longer than [`MAX_SOURCE`].
-    #[error("`{}` is longer than 4 GiB", path.display())]
+    /// It is longer than is read.
+    #[error("`{}` is longer than {} MiB", path.display(), limit >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// The most that is read, in bytes.
+        limit: usize,
     },
     /// Reading failed in another way.
     #[error("cannot read `{}`", path.display())]
@@ -200,8 +202,13 @@ impl fmt::Debug for Stamp {
 
 /// Reads a whole file of any kind but a directory: also a named pipe or `/dev/stdin`.
 pub fn read_file(path: &Path) -> Result<SecretBytes, IoError> {
+    read_file_up_to(path, MAX_SOURCE)
+}
+
+/// Reads a whole file of any kind but a directory, of at most `limit` bytes.
+pub fn read_file_up_to(path: &Path, limit: usize) -> Result<SecretBytes, IoError> {
     if is_stream(path, 0, "stdin") {
-        return read_stdin();
+        return read_stdin_up_to(limit);
     }
     let failed = |source: io::Error| read_error(path, source);
     let mut file = File::open(path).map_err(failed)?;
@@ -210,14 +217,14 @@ pub fn read_file(path: &Path) -> Result<SecretBytes, IoError> {
         return Err(IoError::IsDirectory { path: path.into() });
     }
     let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    if size > MAX_SOURCE {
-        return Err(IoError::TooLarge { path: path.into() });
+    if size > limit {
+        return Err(IoError::TooLarge { path: path.into(), limit });
     }
     // One byte more, so that the end is seen without growing. (Files of `/proc` say 0.)
     let capacity = if metadata.is_file() && size > 0 { size + 1 } else { FIRST_BUFFER };
-    read_to_end(capacity, |buffer| file.read(buffer))
+    read_to_end(capacity, limit, |buffer| file.read(buffer))
         .map_err(failed)?
-        .ok_or_else(|| IoError::TooLarge { path: path.into() })
+        .ok_or_else(|| IoError::TooLarge { path: path.into(), limit })
 }
 
 /// Reads a whole file, and what is needed to find out later whether it still is the same.
@@ -229,9 +236,13 @@ pub fn read_with_stamp(path: &Path) -> Result<(SecretBytes, Stamp), IoError> {
 
 /// Reads standard input to its end.
 pub fn read_stdin() -> Result<SecretBytes, IoError> {
-    read_to_end(FIRST_BUFFER, stdio::read_stdin)
+    read_stdin_up_to(MAX_SOURCE)
+}
+
+fn read_stdin_up_to(limit: usize) -> Result<SecretBytes, IoError> {
+    read_to_end(FIRST_BUFFER, limit, stdio::read_stdin)
         .map_err(|source| IoError::Stdin { source })?
-        .ok_or_else(|| IoError::TooLarge { path: "/dev/stdin".into() })
+        .ok_or_else(|| IoError::TooLarge { path: "/dev/stdin".into(), limit })
 }
 
 /// Writes exactly these bytes to standard output.
@@ -249,6 +260,7 @@ pub fn write_stdout(bytes: &[u8]) -> Result<(), IoError> {
 /// Reads until the end; `None` if there is too much.
 fn read_to_end(
     capacity: usize,
+    limit: usize,
     mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
 ) -> io::Result<Option<SecretBytes>> {
     // The system gives zeroed memory for that; filling it would be a pass of its own.
@@ -264,7 +276,7 @@ fn read_to_end(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        if length > MAX_SOURCE {
+        if length > limit {
             return Ok(None);
         }
     }
@@ -272,7 +284,8 @@ fn read_to_end(
     Ok(Some(content))
 }
 
-fn read_error(path: &Path, source: io::Error) -> IoError {
+/// Returns the error of a file that could not be read.
+pub fn read_error(path: &Path, source: io::Error) -> IoError {
     let path = path.to_path_buf();
     match source.kind() {
         io::ErrorKind::NotFound => IoError::NotFound { path },
@@ -316,7 +329,7 @@ mod tests {
     #[test]
     fn a_stream_is_read_past_its_first_buffer() {
         let mut left = 200_000usize;
-        let content = read_to_end(16, |buffer| {
+        let content = read_to_end(16, MAX_SOURCE, |buffer| {
             let count = buffer.len().min(left).min(1000);
             buffer[..count].fill(7);
             left -= count;

@@ -136,6 +136,27 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Lets everybody who may read a file run it.
+///
+/// # Errors
+/// If its mode cannot be changed.
+#[cfg(unix)]
+pub fn make_executable(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    let mode = mode | (mode & 0o444) >> 2;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// Lets everybody who may read a file run it, as every file can be here.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn make_executable(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Creates a directory, and those above it that are missing, for the owner alone.
 pub fn create_private_directories(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();

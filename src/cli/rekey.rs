@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::creation_rule::{self, RuleFor};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::file::{ClearLeaves, DecryptedFile};
+use crate::file::{DecryptedFile, LeafPlaces};
 use crate::keys::MasterKey;
 use crate::metadata::Metadata;
 use crate::policy::{self, Policy, Recipient};
@@ -120,7 +120,7 @@ fn weaknesses(file: Rekeyed<'_>, policy: &Policy) -> Vec<String> {
         lines.push("its MAC is over encrypted values only; by its creation rule over all".into());
     }
     if let (Some((ours, theirs)), Some(values)) = (found.selector, file.values) {
-        let ClearLeaves { leaves, others } = values.clear_leaves_under(&theirs);
+        let LeafPlaces { leaves, others } = values.in_clear_by(&theirs).values;
         let count = leaves.len() + others;
         if let Some(first) = leaves.first() {
             let field = |(name, value): (&str, &str)| format!("`{name}: {value}`");

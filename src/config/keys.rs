@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::error::ConfigError;
 use super::raw::Raw;
 use super::reader::{At, Field, Fields, Node, Reader};
+use crate::keys::{self, FieldValue, KINDS, KeyKind, KeyOption, Member, MemberField};
 
 /// The keys that a data key, or a share of it, is encrypted for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,13 +17,12 @@ pub struct KeyGroupSpec {
 /// A key as a configuration names it. Nothing about it has been checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySpec {
-    /// The kind: `age`, `pgp`, `kms`, `gcp_kms`, `hckms`, `azure_kv` or `hc_vault`.
-    pub kind: &'static str,
-    /// The key as the option for its kind takes it: an age recipient, `arn+role`, a URL.
+    /// The kind.
+    pub kind: &'static KeyKind,
+    /// The key as the flag for its kind takes it: an age recipient, `arn+role`, a URL.
     pub text: String,
-    /// What the text does not hold, or holds in one piece: `arn`, `role`, `aws_profile` and
-    /// `context.NAME` for `kms`; `vaultUrl`, `key` and `version` for `azure_kv`.
-    pub fields: Vec<(String, String)>,
+    /// What the text does not hold, as fields of the key's entry in the metadata.
+    pub options: keys::Fields,
     /// What names the owner, as people write it: the comment behind the key, or on the line above;
     /// without one, that of the same text elsewhere, or the name of its anchor.
     pub comment: Option<String>,
@@ -30,46 +30,57 @@ pub struct KeySpec {
     pub line: Option<usize>,
 }
 
-/// The fields of a rule that name keys, with the kinds of the keys, in SOPS' order.
-pub(super) const FLAT: [(&str, &str); 7] = [
-    ("age", "age"),
-    ("pgp", "pgp"),
-    ("kms", "kms"),
-    ("gcp_kms", "gcp_kms"),
-    ("hckms", "hckms"),
-    ("azure_keyvault", "azure_kv"),
-    ("hc_vault_transit_uri", "hc_vault"),
-];
+/// Returns the fields of a rule that are about keys.
+pub(super) fn rule_fields() -> impl Iterator<Item = &'static str> {
+    let options = KINDS.iter().flat_map(|kind| kind.options.iter().filter(|o| o.is_rule_field));
+    flat_fields().chain(options.map(|option| option.field))
+}
 
-const GROUP_FIELDS: [&str; 8] =
-    ["merge", "age", "pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault"];
+/// Returns the fields of a rule that name keys.
+pub(super) fn flat_fields() -> impl Iterator<Item = &'static str> {
+    KeyKind::in_config_order().map(|kind| kind.config.rule)
+}
 
 /// Reads the keys that stand in a rule without a group: texts with commas, or lists of texts.
 pub(super) fn flat(reader: &Reader<'_>, rule: &Fields<'_>) -> Result<KeyGroupSpec, ConfigError> {
-    let profile = rule.text(reader, "aws_profile")?;
     let mut group = KeyGroupSpec::default();
-    for (name, kind) in FLAT {
-        let Some(field) = rule.get(reader, name) else {
+    for kind in KeyKind::in_config_order() {
+        let options = rule_options(reader, rule, kind.options)?;
+        let Some(field) = rule.get(reader, kind.config.rule) else {
             continue;
         };
         let texts = match field.node.raw {
             Raw::List(_) => field.list(reader)?,
-            // SOPS takes nothing but a list there.
-            _ if kind == "hckms" => return Err(field.mismatch(reader, "a list of texts")),
+            _ if kind.config.rule_takes_list_only => {
+                return Err(field.mismatch(reader, "a list of texts"));
+            }
             Raw::Text(_) => vec![field],
             _ => return Err(field.mismatch(reader, "a text or a list of texts")),
         };
+        let first = group.keys.len();
         for text in texts {
-            let first = group.keys.len();
             texts_of(reader, kind, text, &mut group.keys)?;
-            if let (Some(profile), "kms") = (&profile, kind) {
-                for key in &mut group.keys[first..] {
-                    key.fields.push(("aws_profile".into(), profile.clone()));
-                }
-            }
+        }
+        for key in &mut group.keys[first..] {
+            key.options.clone_from(&options);
         }
     }
     Ok(group)
+}
+
+/// Returns what a rule says about all keys of a kind.
+fn rule_options(
+    reader: &Reader<'_>,
+    rule: &Fields<'_>,
+    options: &[KeyOption],
+) -> Result<keys::Fields, ConfigError> {
+    let mut found = Vec::new();
+    for option in options.iter().filter(|option| option.is_rule_field) {
+        if let Some(text) = rule.text(reader, option.field)? {
+            found.push((option.field.to_owned(), FieldValue::Text(text)));
+        }
+    }
+    Ok(found)
 }
 
 /// Reads a key group. `merge` makes this recursive, as deep as the text may be nested (64).
@@ -78,7 +89,9 @@ pub(super) fn group(
     node: Node<'_>,
     within: String,
 ) -> Result<KeyGroupSpec, ConfigError> {
-    let fields = Fields::new(reader, node, within, &GROUP_FIELDS)?;
+    let known: Vec<&str> =
+        KeyKind::in_config_order().map(|kind| kind.config.group).chain(["merge"]).collect();
+    let fields = Fields::new(reader, node, within, &known)?;
     let mut keys = Vec::new();
     if let Some(merge) = fields.get(reader, "merge") {
         for member in merge.list(reader)? {
@@ -86,24 +99,17 @@ pub(super) fn group(
             keys.extend(group(reader, member.node, within)?.keys);
         }
     }
-    for (name, kind) in [("age", "age"), ("pgp", "pgp")] {
-        texts(reader, &fields, name, kind, &mut keys)?;
+    for kind in KeyKind::in_config_order() {
+        let Some(field) = fields.get(reader, kind.config.group) else {
+            continue;
+        };
+        for member in field.list(reader)? {
+            match kind.config.member {
+                Member::Text => texts_of(reader, kind, member, &mut keys)?,
+                Member::Map(parts) => keys.push(key_of_map(reader, kind, member, parts)?),
+            }
+        }
     }
-    for member in members(reader, &fields, "kms")? {
-        keys.push(kms(reader, member)?);
-    }
-    for member in members(reader, &fields, "gcp_kms")? {
-        let text = one_field(reader, member, "resource_id")?;
-        keys.push(key(reader, member, "gcp_kms", without_blanks(&text)));
-    }
-    for member in members(reader, &fields, "hckms")? {
-        let text = one_field(reader, member, "key_id")?;
-        keys.push(key(reader, member, "hckms", text));
-    }
-    for member in members(reader, &fields, "azure_keyvault")? {
-        keys.push(azure(reader, member)?);
-    }
-    texts(reader, &fields, "hc_vault", "hc_vault", &mut keys)?;
 
     let mut seen = HashSet::new();
     keys.retain(|key| seen.insert(identity(key)));
@@ -116,37 +122,16 @@ fn outermost(within: &str) -> &str {
 }
 
 /// Returns what makes two keys the same.
-fn identity(key: &KeySpec) -> (&'static str, String, Vec<(String, String)>) {
-    let mut fields = key.fields.clone();
-    fields.sort();
-    (key.kind, key.text.clone(), fields)
-}
-
-fn texts(
-    reader: &Reader<'_>,
-    fields: &Fields<'_>,
-    name: &str,
-    kind: &'static str,
-    keys: &mut Vec<KeySpec>,
-) -> Result<(), ConfigError> {
-    for member in members(reader, fields, name)? {
-        texts_of(reader, kind, member, keys)?;
-    }
-    Ok(())
-}
-
-fn members<'f>(
-    reader: &Reader<'_>,
-    fields: &'f Fields<'_>,
-    name: &'f str,
-) -> Result<Vec<Field<'f>>, ConfigError> {
-    fields.get(reader, name).map_or(Ok(Vec::new()), |field| field.list(reader))
+fn identity(key: &KeySpec) -> (&'static str, String, keys::Fields) {
+    let mut options = key.options.clone();
+    options.sort_by(|(a, _), (b, _)| a.cmp(b));
+    (key.kind.name, key.text.clone(), options)
 }
 
 /// Reads one or more keys from a text in which commas separate them.
 fn texts_of(
     reader: &Reader<'_>,
-    kind: &'static str,
+    kind: &'static KeyKind,
     field: Field<'_>,
     keys: &mut Vec<KeySpec>,
 ) -> Result<(), ConfigError> {
@@ -154,11 +139,7 @@ fn texts_of(
         return Err(field.mismatch(reader, "a list of texts"));
     };
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-        let plain = match kind {
-            "pgp" | "kms" | "gcp_kms" => without_blanks(item),
-            _ => item.to_owned(),
-        };
-        let mut key = key(reader, field, kind, plain);
+        let mut key = key(reader, field, kind, kind.clean(item));
         if item.len() < text.trim().len() {
             // One comment for several keys does not tell who owns which.
             key.comment = reader.comment(At::default(), item);
@@ -168,79 +149,62 @@ fn texts_of(
     Ok(())
 }
 
-fn key(reader: &Reader<'_>, field: Field<'_>, kind: &'static str, text: String) -> KeySpec {
+/// Reads a key that is a map.
+fn key_of_map(
+    reader: &mut Reader<'_>,
+    kind: &'static KeyKind,
+    member: Field<'_>,
+    parts: &[MemberField],
+) -> Result<KeySpec, ConfigError> {
+    let known: Vec<&str> = parts.iter().map(MemberField::name).collect();
+    let within = format!("`{}` of {}", member.name, member.within);
+    let fields = Fields::new(reader, member.node, within, &known)?;
+    let mut text = String::new();
+    let mut options = Vec::new();
+    for part in parts {
+        match part {
+            MemberField::Part { name, behind, is_required } => {
+                let part = if *is_required {
+                    Some(fields.required(reader, name)?)
+                } else {
+                    fields.text(reader, name)?
+                };
+                let Some(part) = part else { continue };
+                if behind.starts_with('/') {
+                    text.truncate(text.trim_end_matches('/').len());
+                }
+                text.push_str(behind);
+                text.push_str(&kind.clean(&part));
+            }
+            MemberField::Text(name) => {
+                if let Some(text) = fields.text(reader, name)? {
+                    options.push(((*name).to_owned(), FieldValue::Text(text)));
+                }
+            }
+            MemberField::Map(name) => {
+                if let Some(map) = fields.get(reader, name) {
+                    let within = format!("`{name}` of {}", fields.within);
+                    let map = Fields::open(reader, map.node, within)?;
+                    let entries = map.all(&reader.outline).map(|entry| {
+                        Ok((entry.name.to_owned(), FieldValue::Text(entry.text(reader)?)))
+                    });
+                    let entries = entries.collect::<Result<_, ConfigError>>()?;
+                    options.push(((*name).to_owned(), FieldValue::Map(entries)));
+                }
+            }
+        }
+    }
+    let mut key = key(reader, member, kind, text);
+    key.options = options;
+    Ok(key)
+}
+
+fn key(reader: &Reader<'_>, field: Field<'_>, kind: &'static KeyKind, text: String) -> KeySpec {
     KeySpec {
         kind,
         comment: reader.comment(field.node.at, &text),
         text,
-        fields: Vec::new(),
+        options: Vec::new(),
         line: reader.line(field.node.at),
     }
-}
-
-fn without_blanks(text: &str) -> String {
-    text.replace(' ', "")
-}
-
-/// Reads a map of which one field is the key.
-fn one_field(
-    reader: &mut Reader<'_>,
-    member: Field<'_>,
-    name: &'static str,
-) -> Result<String, ConfigError> {
-    let fields = key_fields(reader, member, &[name])?;
-    fields.required(reader, name)
-}
-
-fn key_fields<'f>(
-    reader: &mut Reader<'_>,
-    member: Field<'f>,
-    known: &[&'static str],
-) -> Result<Fields<'f>, ConfigError> {
-    let within = format!("`{}` of {}", member.name, member.within);
-    Fields::new(reader, member.node, within, known)
-}
-
-fn kms(reader: &mut Reader<'_>, member: Field<'_>) -> Result<KeySpec, ConfigError> {
-    let fields = key_fields(reader, member, &["arn", "role", "context", "aws_profile"])?;
-    let arn = without_blanks(&fields.required(reader, "arn")?);
-    let role = fields.text(reader, "role")?.map(|role| without_blanks(&role));
-    let profile = fields.text(reader, "aws_profile")?;
-    let mut parts = vec![("arn".to_owned(), arn.clone())];
-    let mut text = arn;
-    if let Some(role) = role {
-        text.push('+');
-        text.push_str(&role);
-        parts.push(("role".into(), role));
-    }
-    if let Some(context) = fields.get(reader, "context") {
-        let within = format!("`context` of {}", fields.within);
-        let context = Fields::open(reader, context.node, within)?;
-        for entry in context.all(&reader.outline) {
-            parts.push((format!("context.{}", entry.name), entry.text(reader)?));
-        }
-    }
-    if let Some(profile) = profile {
-        parts.push(("aws_profile".into(), profile));
-    }
-    let mut key = key(reader, member, "kms", text);
-    key.fields = parts;
-    Ok(key)
-}
-
-fn azure(reader: &mut Reader<'_>, member: Field<'_>) -> Result<KeySpec, ConfigError> {
-    let fields = key_fields(reader, member, &["vaultUrl", "key", "version"])?;
-    let vault = fields.required(reader, "vaultUrl")?;
-    let name = fields.required(reader, "key")?;
-    let version = fields.text(reader, "version")?;
-    let mut text = format!("{}/keys/{name}", vault.trim_end_matches('/'));
-    let mut parts = vec![("vaultUrl".to_owned(), vault), ("key".to_owned(), name)];
-    if let Some(version) = version {
-        text.push('/');
-        text.push_str(&version);
-        parts.push(("version".into(), version));
-    }
-    let mut key = key(reader, member, "azure_kv", text);
-    key.fields = parts;
-    Ok(key)
 }

@@ -1,7 +1,7 @@
 //! Creation and destination rules.
 
 use super::error::{ConfigError, ConfigProblem};
-use super::keys::{self, FLAT, KeyGroupSpec};
+use super::keys::{self, KeyGroupSpec};
 use super::reader::{Field, Fields, Node, Reader};
 use crate::selector::{BadPattern, GoRegex, Selector, SelectorError};
 
@@ -18,8 +18,6 @@ pub struct CreationRule {
     pub selector: Option<Selector>,
     /// Whether the MAC is over the encrypted values only.
     pub mac_only_encrypted: bool,
-    /// The profile for the `kms` keys outside of `key_groups`, which have it as a field too.
-    pub aws_profile: Option<String>,
     /// The line, from 1, where it is known.
     pub line: Option<usize>,
     /// The number of the rule, from 1.
@@ -30,6 +28,13 @@ impl CreationRule {
     /// Returns whether the rule is for the file at `path`, as [`super::relative`] gives it.
     pub fn matches(&self, path: &str) -> bool {
         self.path_regex.as_ref().is_none_or(|regex| regex.is_match(path.as_bytes()))
+    }
+
+    /// Returns whether the rule is for files of any name, so that it says with what to encrypt and
+    /// not which files.
+    pub fn matches_everything(&self) -> bool {
+        // Names that no pattern for some files would let through.
+        ["\u{1}", "z", "z/z.z"].iter().all(|path| self.matches(path))
     }
 }
 
@@ -81,26 +86,9 @@ pub enum Destination {
     },
 }
 
-const RULE_FIELDS: [&str; 18] = [
-    "path_regex",
-    "age",
-    "pgp",
-    "kms",
-    "gcp_kms",
-    "hckms",
-    "azure_keyvault",
-    "hc_vault_transit_uri",
-    "aws_profile",
-    "key_groups",
-    "shamir_threshold",
-    "mac_only_encrypted",
-    "unencrypted_suffix",
-    "encrypted_suffix",
-    "unencrypted_regex",
-    "encrypted_regex",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
-];
+/// The fields of a creation rule besides those that are about keys.
+const RULE_FIELDS: [&str; 4] =
+    ["path_regex", "key_groups", "shamir_threshold", "mac_only_encrypted"];
 
 const DESTINATION_FIELDS: [&str; 11] = [
     "path_regex",
@@ -152,14 +140,15 @@ fn creation_rule(
     within: String,
     number: usize,
 ) -> Result<CreationRule, ConfigError> {
-    let fields = Fields::new(reader, node, within, &RULE_FIELDS)?;
+    let known: Vec<&str> =
+        RULE_FIELDS.into_iter().chain(Selector::FIELDS).chain(keys::rule_fields()).collect();
+    let fields = Fields::new(reader, node, within, &known)?;
     Ok(CreationRule {
         path_regex: path_regex(reader, &fields)?,
         groups: key_groups(reader, &fields)?,
         shamir_threshold: threshold(reader, &fields)?,
         selector: selector(reader, &fields)?,
         mac_only_encrypted: fields.flag(reader, "mac_only_encrypted")?,
-        aws_profile: fields.text(reader, "aws_profile")?,
         line: reader.line(fields.at),
         number,
     })
@@ -192,7 +181,7 @@ fn key_groups(
     if groups.is_empty() {
         return Ok(vec![flat]);
     }
-    for (field, _) in FLAT {
+    for field in keys::flat_fields() {
         if fields.get(reader, field).is_some() {
             let within = fields.within.clone();
             let at = fields.place_of(reader, field);

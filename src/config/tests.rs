@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::*;
+use crate::keys::FieldValue;
 
 /// Returns everything that was read from `text`, or what is wrong with it.
 fn shown(text: &[u8], strictness: Strictness) -> String {
@@ -62,9 +63,18 @@ fn show_rule(out: &mut String, name: &str, rule: &CreationRule) {
     for group in &rule.groups {
         out.push_str("  group\n");
         for key in &group.keys {
-            write!(out, "    {} {}", key.kind, key.text).unwrap();
-            for (name, value) in &key.fields {
-                write!(out, " {name}={value}").unwrap();
+            write!(out, "    {} {}", key.kind.name, key.text).unwrap();
+            for (name, value) in &key.options {
+                match value {
+                    FieldValue::Text(text) => write!(out, " {name}={text}").unwrap(),
+                    FieldValue::Map(fields) => {
+                        for (field, value) in fields {
+                            let value = value.as_text().unwrap();
+                            write!(out, " {name}.{field}={value}").unwrap();
+                        }
+                    }
+                    other => panic!("{other:?}"),
+                }
             }
             if let Some(line) = key.line {
                 write!(out, " line {line}").unwrap();

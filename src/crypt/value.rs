@@ -63,6 +63,14 @@ impl<'a> Sealed<'a> {
         self.kind
     }
 
+    /// Returns whether the parts are base64 of lengths that can be decrypted.
+    pub fn is_well_formed(&self) -> bool {
+        let decoded = |part: &[u8]| STANDARD.decode(part).ok();
+        decoded(self.data).is_some_and(|data| !data.is_empty())
+            && decoded(self.iv).is_some_and(|iv| !iv.is_empty())
+            && decoded(self.tag).is_some_and(|tag| tag.len() == TAG_LENGTH)
+    }
+
     /// Decrypts the value and appends its text to `pool`.
     ///
     /// # Errors

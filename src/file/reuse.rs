@@ -36,6 +36,8 @@ pub struct Previous {
     pub(super) position: Option<usize>,
     /// The plain text.
     text: SecretBytes,
+    /// Ciphertexts of another file with the same data key, for what is not in this one.
+    other: Option<Box<Previous>>,
 }
 
 #[derive(Clone, Copy)]
@@ -101,10 +103,14 @@ impl Previous {
         let key = self.key(kind, text, path);
         let from = self.entries.partition_point(|entry| entry.key < key);
         let candidates = from..self.entries.partition_point(|entry| entry.key <= key);
-        if candidates.is_empty() {
-            return None;
-        }
-        let free = self.free_at_place(&candidates, leaf).or_else(|| self.next_free(&candidates))?;
+        let free = if candidates.is_empty() {
+            None
+        } else {
+            self.free_at_place(&candidates, leaf).or_else(|| self.next_free(&candidates))
+        };
+        let Some(free) = free else {
+            return self.other.as_mut()?.take(kind, text, path, leaf);
+        };
         let entry = self.entries[free];
         self.entries[free].used = true;
         let verbatim = match entry.leaf {
@@ -134,6 +140,18 @@ impl Previous {
         for entry in &mut self.entries {
             entry.used = false;
             entry.passed = 0;
+        }
+        if let Some(other) = &mut self.other {
+            other.forget_spellings();
+        }
+    }
+
+    /// Adds what another version of the file leaves, which must have the same data key. Its
+    /// ciphertexts are used for values that this one does not have.
+    pub fn also(&mut self, other: Previous) {
+        match &mut self.other {
+            Some(next) => next.also(other),
+            None => self.other = Some(Box::new(other)),
         }
     }
 
@@ -237,6 +255,7 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
         block: Some(detached.block),
         position: detached.position,
         text,
+        other: None,
     };
     let selector = metadata.selector();
     let mut leaves =

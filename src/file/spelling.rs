@@ -18,7 +18,7 @@ use crate::edits::Edits;
 use crate::format::FileFormat;
 use crate::secret::SecretBytes;
 use crate::span::Span;
-use crate::tree::{Node, NodeId, NodeKind, Style, Tree, Value};
+use crate::tree::{Node, NodeId, NodeKind, Style, Tree};
 
 /// The additional data of the sealed layout.
 pub(super) const LAYOUT_PATH: &[u8] = b"encfile_layout:";
@@ -363,12 +363,6 @@ fn places(tree: &Tree, ids: &[NodeId]) -> Vec<Place> {
 /// Returns whether two texts have the same data: values, keys, order, and the comments of the
 /// text.
 fn same_data(a: &Tree, b: &Tree) -> bool {
-    let nodes = |tree: &Tree| -> Vec<NodeId> {
-        (0..tree.nodes().len())
-            .filter_map(|index| tree.id_at(index))
-            .filter(|&id| !tree.node(id).kind.is_comment())
-            .collect()
-    };
     let comments = |tree: &Tree| -> Vec<Zeroizing<Vec<u8>>> {
         let mut found: Vec<(Span, Zeroizing<Vec<u8>>)> = (0..tree.nodes().len())
             .filter_map(|index| tree.id_at(index))
@@ -381,29 +375,5 @@ fn same_data(a: &Tree, b: &Tree) -> bool {
         found.sort_by_key(|(span, _)| *span);
         found.into_iter().map(|(_, text)| text).collect()
     };
-    let (ours, theirs) = (nodes(a), nodes(b));
-    ours.len() == theirs.len()
-        && ours.iter().zip(&theirs).all(|(&ours, &theirs)| {
-            let (node, other) = (a.node(ours), b.node(theirs));
-            a.key(ours) == b.key(theirs)
-                && match (a.value(ours), b.value(theirs)) {
-                    (Some(Value::Float(a)), Some(Value::Float(b))) => {
-                        a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
-                    }
-                    (Some(a), Some(b)) => same_value(a, b),
-                    (None, None) => node.kind == other.kind,
-                    _ => false,
-                }
-        })
-        && comments(a) == comments(b)
-}
-
-/// A float that is written without a point reads back as an integer: the data is the same.
-fn same_value(a: Value<'_>, b: Value<'_>) -> bool {
-    match (a, b) {
-        #[expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "exactly equal is meant")]
-        (Value::Float(float), Value::Integer(integer))
-        | (Value::Integer(integer), Value::Float(float)) => float == integer as f64,
-        (a, b) => a == b,
-    }
+    a.has_same_values(b) && comments(a) == comments(b)
 }

@@ -168,7 +168,7 @@ fn changes_of_the_file_are_noticed() {
     assert!(file.unwrap().decrypt_ignoring_mac(&key()).is_ok());
     let clear = sealed.replacen("\"ENC[", "\"clear\", \"x_unencrypted\": \"ENC[", 1);
     let file = EncryptedFile::parse(&format::json::Json, SecretBytes::from(clear.as_str()));
-    let clear = file.unwrap().clear_leaves();
+    let clear = file.unwrap().in_clear().values;
     assert_eq!((clear.leaves.len(), clear.others), (1, 0));
     assert_eq!(clear.leaves[0].path, "[\"a\"]");
 }

@@ -9,6 +9,7 @@ use crate::format::{
 use crate::number;
 use crate::secret::SecretBytes;
 use crate::span::Span;
+use crate::tree::operation::Operation;
 use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, TextRef, Tree, TreeBuilder, Value};
 
 /// What the keys of the metadata start with.
@@ -190,13 +191,8 @@ impl FileFormat for Dotenv {
                 out.extend_from_slice(text);
             } else {
                 let key = tree.key(id).unwrap_or_default();
-                if key.iter().any(|byte| matches!(byte, b'=' | b'\n')) || key.starts_with(b"#") {
-                    return Err(EmitError::at(tree, id, "dotenv cannot hold this key"));
-                }
-                if tree.node(id).kind.is_container() {
-                    let message = "dotenv is flat: it cannot hold a map or list";
-                    return Err(EmitError::at(tree, id, message));
-                }
+                check_key(tree, id, key)?;
+                check_flat(tree, id)?;
                 out.extend_from_slice(key);
                 out.push(b'=');
                 value(tree, id, &mut out)?;
@@ -204,6 +200,59 @@ impl FileFormat for Dotenv {
             out.push(b'\n');
         }
         Ok(out)
+    }
+
+    fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        let source = tree.source();
+        let mut edits = Edits::new();
+        match *operation {
+            Operation::Replace { id, value } => {
+                let (Some(span), Some(root)) = (tree.node(id).span, value.documents().next())
+                else {
+                    return Ok(None);
+                };
+                check_flat(value, root)?;
+                let mut result = Ok(());
+                edits.replace_with(span, |out| result = self::value(value, root, out));
+                result?;
+            }
+            Operation::Append { key, value, .. } => {
+                let (Some(key), Some(root)) = (key, value.documents().next()) else {
+                    return Ok(None);
+                };
+                let mut line = SecretBytes::new();
+                let closed = source.is_empty() || source.ends_with(b"\n");
+                if !closed {
+                    line.push(b'\n');
+                }
+                check_key(value, root, key.as_bytes())?;
+                check_flat(value, root)?;
+                line.extend_from_slice(key.as_bytes());
+                line.push(b'=');
+                self::value(value, root, &mut line)?;
+                if closed {
+                    line.push(b'\n');
+                }
+                edits.insert(source.len(), &line);
+            }
+            Operation::Remove { id } => {
+                let node = tree.node(id);
+                let (Some(key), Some(value)) = (node.key.and_then(|key| key.span), node.span)
+                else {
+                    return Ok(None);
+                };
+                let (start, end) = (key.start as usize, value.end as usize);
+                // The last line goes with the break in front of it, if it has none of its own.
+                let is_open = end == source.len();
+                let from = if is_open { start.saturating_sub(1) } else { start };
+                edits.remove(Span::new(from, if is_open { end } else { end + 1 }));
+            }
+        }
+        Ok(Some(edits))
+    }
+
+    fn is_typed(&self) -> bool {
+        false
     }
 
     fn template(&self) -> &'static str {
@@ -265,6 +314,20 @@ fn value(tree: &Tree, id: NodeId, out: &mut SecretBytes) -> Result<(), EmitError
         None => {
             return Err(EmitError::at(tree, id, "dotenv has no way to write a null"));
         }
+    }
+    Ok(())
+}
+
+fn check_key(tree: &Tree, id: NodeId, key: &[u8]) -> Result<(), EmitError> {
+    if key.iter().any(|byte| matches!(byte, b'=' | b'\n')) || key.starts_with(b"#") {
+        return Err(EmitError::at(tree, id, "dotenv cannot hold this key"));
+    }
+    Ok(())
+}
+
+fn check_flat(tree: &Tree, id: NodeId) -> Result<(), EmitError> {
+    if tree.node(id).kind.is_container() {
+        return Err(EmitError::at(tree, id, "dotenv is flat: it cannot hold a map or list"));
     }
     Ok(())
 }

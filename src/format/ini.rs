@@ -5,6 +5,7 @@
 //! SOPS reads some of that as few people would, which [`FileFormat::warnings`] tells. What it
 //! cannot read back itself (keys named `-`) or loses (all but one value of a key) is refused.
 
+mod amend;
 mod blank;
 mod comments;
 mod parse;
@@ -19,6 +20,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::Span;
+use crate::tree::operation::Operation;
 use crate::tree::{NodeId, Tree, Value};
 
 /// The name of the section with the metadata.
@@ -167,6 +169,14 @@ impl FileFormat for Ini {
             None => asked.crlf,
         };
         Layout { crlf, ..asked.clone() }
+    }
+
+    fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        amend::amend(tree, operation)
+    }
+
+    fn is_typed(&self) -> bool {
+        false
     }
 
     fn template(&self) -> &'static str {

@@ -3,6 +3,7 @@
 //! SOPS reads some texts that are not JSON (truncated ones, a second value behind the first) and
 //! loses data by it; here they are refused. Duplicate keys are kept, as SOPS does, with a warning.
 
+mod amend;
 mod parse;
 mod write;
 
@@ -13,6 +14,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::Span;
+use crate::tree::operation::Operation;
 use crate::tree::{NodeId, Tree, Value};
 
 /// The key of the metadata.
@@ -157,6 +159,10 @@ impl FileFormat for Json {
         Ok(edits)
     }
 
+    fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        amend::amend(tree, operation)
+    }
+
     fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
         write::document(tree, layout)
     }
@@ -197,6 +203,14 @@ impl FileFormat for Json {
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
         duplicate_warnings(tree)
     }
+}
+
+/// Reads a text that is any JSON value, not only an object.
+///
+/// # Errors
+/// If it is none.
+pub fn parse_value(text: SecretBytes) -> Result<Tree, SyntaxError> {
+    parse::parse_value(text)
 }
 
 /// Returns the span of an entry: from its key to the end of its value.

@@ -13,6 +13,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::MAX_SOURCE;
+use crate::tree::operation::Operation;
 use crate::tree::{NodeId, Tree};
 
 mod build;
@@ -32,6 +33,8 @@ mod tests;
 mod token;
 
 // The writer.
+mod amend;
+mod amend_flow;
 mod append;
 mod block;
 mod block_scalar;
@@ -94,6 +97,9 @@ impl FileFormat for Yaml {
     }
     fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError> {
         append::append(tree, map, key, value)
+    }
+    fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        amend::amend(tree, operation)
     }
     fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
         emit::emit(tree, layout)

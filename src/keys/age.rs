@@ -4,24 +4,52 @@
 //! group's part of it). Identities come from the sources that SOPS knows, in a fixed order; a
 //! source or a line that is not usable is noted and never keeps the others from being tried.
 
+mod identities;
+mod sources;
+
 use std::fmt;
-use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::io::Write as _;
+use std::sync::Arc;
 
-use age::armor::{ArmoredReader, ArmoredWriter, Format};
-use age::{DecryptError, x25519};
+use age::armor::{ArmoredWriter, Format};
+use age::x25519;
 
-use crate::keys::{Credentials, FieldValue, Host, KeyError, KeyKind, MasterKey};
+use crate::keys::{
+    ConfigNames, Credentials, FieldValue, Fields, KeyCode, KeyError, KeyFlag, KeyKind, MasterKey,
+    Member, text_field,
+};
 use crate::secret::SecretBytes;
+
+pub use self::identities::Identities;
+pub use self::sources::{Source, SourceOutcome, SourceReport};
 
 /// The kind of age keys.
 pub static KIND: KeyKind = KeyKind {
     name: "age",
     title: "age",
+    flag: KeyFlag { long: "age", short: Some('a'), value: "RECIPIENTS", keys: "age recipients" },
     env: "SOPS_AGE_RECIPIENTS",
-    parse: |text| Ok(Arc::new(AgeKey::parse(text)?)),
-    from_fields: |fields| Arc::new(AgeKey::from_fields(fields)),
+    options: &[],
+    config: ConfigNames {
+        rule: "age",
+        rule_takes_list_only: false,
+        group: "age",
+        member: Member::Text,
+    },
+    is_remote: false,
+    is_dated: false,
+    is_in_every_group: true,
+    ignores_blanks: false,
+    code: Some(KeyCode {
+        split: |text| Ok(vec![("recipient".to_owned(), FieldValue::Text(text.to_owned()))]),
+        from_fields: |fields| Arc::new(AgeKey::from_fields(&fields)),
+        looked_in: |with| {
+            let reports = with.own::<Identities>().reports();
+            reports.iter().map(SourceReport::to_string).collect()
+        },
+        advice: "set SOPS_AGE_KEY_FILE to the file with your age identity, \
+                 or ask one of the recipients above to add yours",
+    }),
 };
 
 /// The longest wrapped key that is read, in bytes: a header with a stanza of the largest kind is
@@ -47,12 +75,13 @@ impl AgeKey {
     /// Takes a recipient from a file: whatever stands there is kept, and complained about only
     /// when it is to wrap something.
     fn from_fields(fields: &[(String, FieldValue)]) -> AgeKey {
-        let text = fields
-            .iter()
-            .find(|(name, _)| name == "recipient")
-            .and_then(|(_, value)| value.as_text())
-            .unwrap_or_default();
+        let text = text_field(fields, "recipient").unwrap_or_default();
         AgeKey { text: text.to_owned(), recipient: parse_recipient(text) }
+    }
+
+    fn recipient(&self) -> Result<&x25519::Recipient, KeyError> {
+        let no_key = |error: &RecipientError| KeyError::NoKey { message: error.to_string() };
+        self.recipient.as_ref().map_err(no_key)
     }
 }
 
@@ -79,8 +108,13 @@ impl MasterKey for AgeKey {
         &self.text
     }
 
+    fn check(&self) -> Result<(), KeyError> {
+        self.recipient()?;
+        Ok(())
+    }
+
     fn wrap(&self, key: &[u8], _with: &Credentials) -> Result<String, KeyError> {
-        let recipient = self.recipient.as_ref().map_err(std::clone::Clone::clone)?;
+        let recipient = self.recipient()?;
         let failed = |error: &dyn fmt::Display| KeyError::Wrap {
             message: format!("failed to encrypt sops data key with age: {error}"),
         };
@@ -101,10 +135,10 @@ impl MasterKey for AgeKey {
         if wrapped.len() > MAX_WRAPPED {
             return Some(Err(KeyError::Malformed { what: "the wrapped key is too long" }));
         }
-        with.age.unwrap(wrapped, &self.text)
+        with.own::<Identities>().unwrap(wrapped, &self.text)
     }
 
-    fn fields(&self) -> Vec<(String, FieldValue)> {
+    fn fields(&self) -> Fields {
         vec![("recipient".to_owned(), FieldValue::Text(self.text.clone()))]
     }
 }
@@ -113,263 +147,6 @@ impl fmt::Debug for AgeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AgeKey({})", self.text)
     }
-}
-
-/// A place where identities may be found.
-pub enum Source {
-    /// The identities themselves, separated by white space: `SOPS_AGE_KEY`.
-    Text {
-        /// What the source is called in messages.
-        name: String,
-        /// One identity a word; lines that start with `#` are skipped.
-        text: SecretBytes,
-    },
-    /// A file with one identity a line.
-    File {
-        /// What the source is called in messages.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Whether it is fine for the file not to exist.
-        optional: bool,
-    },
-    /// A program that prints identities. It is asked last, once for each recipient.
-    Command {
-        /// What the source is called in messages.
-        name: String,
-        /// The command line.
-        command: String,
-    },
-}
-
-/// What became of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceReport {
-    /// What the source is called.
-    pub name: String,
-    /// What it gave.
-    pub outcome: SourceOutcome,
-}
-
-/// What a source gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceOutcome {
-    /// The number of identities that were read, and what was wrong with other lines.
-    Loaded {
-        /// Identities.
-        identities: usize,
-        /// The numbers of lines that are no identity, with the reason.
-        unusable: Vec<(usize, &'static str)>,
-    },
-    /// There is no such file.
-    Missing,
-    /// It could not be read or run.
-    Failed(String),
-}
-
-/// The age identities of a process, read at most once.
-pub struct Identities {
-    sources: Vec<Source>,
-    host: Option<Arc<dyn Host>>,
-    loaded: OnceLock<Loaded>,
-    /// What the commands gave, by recipient.
-    asked: Mutex<Vec<(String, Arc<Loaded>)>>,
-}
-
-#[derive(Default)]
-struct Loaded {
-    identities: Vec<x25519::Identity>,
-    reports: Vec<SourceReport>,
-}
-
-impl Identities {
-    /// Returns the identities of `sources`, which `host` will read when they are needed.
-    pub fn new(sources: Vec<Source>, host: Arc<dyn Host>) -> Identities {
-        Identities {
-            sources,
-            host: Some(host),
-            loaded: OnceLock::new(),
-            asked: Mutex::new(Vec::new()),
-        }
-    }
-
-    /// Returns no identities.
-    pub fn none() -> Identities {
-        Identities {
-            sources: Vec::new(),
-            host: None,
-            loaded: OnceLock::new(),
-            asked: Mutex::new(Vec::new()),
-        }
-    }
-
-    /// Returns what became of the sources that were tried so far.
-    pub fn reports(&self) -> Vec<SourceReport> {
-        let mut reports = self.loaded.get().map(|l| l.reports.clone()).unwrap_or_default();
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        for report in asked.iter().flat_map(|(_, loaded)| &loaded.reports) {
-            if !reports.contains(report) {
-                reports.push(report.clone());
-            }
-        }
-        reports
-    }
-
-    /// Returns the recipients of the identities that were read: who *I* am.
-    pub fn recipients(&self) -> Vec<String> {
-        let loaded = self.loaded.get_or_init(|| self.load());
-        loaded.identities.iter().map(|identity| identity.to_public().to_string()).collect()
-    }
-
-    fn unwrap(&self, wrapped: &str, recipient: &str) -> Option<Result<SecretBytes, KeyError>> {
-        let loaded = self.loaded.get_or_init(|| self.load());
-        open(wrapped, &loaded.identities)
-            .or_else(|| open(wrapped, &self.ask(recipient)?.identities))
-    }
-
-    fn load(&self) -> Loaded {
-        let mut loaded = Loaded::default();
-        for source in &self.sources {
-            let (name, read) = match source {
-                Source::Text { name, text } => {
-                    read_identities(text, name, true, &mut loaded);
-                    continue;
-                }
-                Source::File { name, path, optional } => {
-                    let read = self.host.as_ref().map(|host| host.read_file(path));
-                    match read {
-                        Some(Err(error))
-                            if *optional && error.kind() == std::io::ErrorKind::NotFound =>
-                        {
-                            let outcome = SourceOutcome::Missing;
-                            loaded.reports.push(SourceReport { name: name.clone(), outcome });
-                            continue;
-                        }
-                        read => (name, read),
-                    }
-                }
-                Source::Command { .. } => continue,
-            };
-            match read {
-                Some(Ok(text)) => read_identities(&text, name, false, &mut loaded),
-                Some(Err(error)) => loaded.reports.push(SourceReport {
-                    name: name.clone(),
-                    outcome: SourceOutcome::Failed(error.to_string()),
-                }),
-                None => {}
-            }
-        }
-        loaded
-    }
-
-    /// Runs the commands for `recipient`, unless that was done before.
-    fn ask(&self, recipient: &str) -> Option<Arc<Loaded>> {
-        let host = self.host.as_ref()?;
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, loaded)) = asked.iter().find(|(known, _)| known == recipient) {
-            return Some(Arc::clone(loaded));
-        }
-        let mut loaded = Loaded::default();
-        for source in &self.sources {
-            let Source::Command { name, command } = source else { continue };
-            match host.run(command, &[("SOPS_AGE_RECIPIENT", recipient)]) {
-                Ok(text) => read_identities(&text, name, false, &mut loaded),
-                Err(message) => loaded.reports.push(SourceReport {
-                    name: name.clone(),
-                    outcome: SourceOutcome::Failed(message),
-                }),
-            }
-        }
-        let loaded = Arc::new(loaded);
-        asked.push((recipient.to_owned(), Arc::clone(&loaded)));
-        Some(loaded)
-    }
-}
-
-impl fmt::Debug for Identities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identities")
-    }
-}
-
-/// Reads the identities of a text, one a line, or one a word.
-fn read_identities(text: &[u8], name: &str, words: bool, loaded: &mut Loaded) {
-    let before = loaded.identities.len();
-    let mut unusable = Vec::new();
-    let encrypted = text.starts_with(b"age-encryption") || text.starts_with(b"-----BEGIN AGE");
-    if encrypted {
-        unusable.push((1, "identity files with a passphrase are not built into this version"));
-    }
-    for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if encrypted || line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        let parts = line.split(|byte| words && byte.is_ascii_whitespace());
-        for part in parts.filter(|part| !part.is_empty()) {
-            match read_identity(part) {
-                Ok(identity) => loaded.identities.push(identity),
-                Err(reason) => unusable.push((number + 1, reason)),
-            }
-        }
-    }
-    let identities = loaded.identities.len() - before;
-    let outcome = SourceOutcome::Loaded { identities, unusable };
-    loaded.reports.push(SourceReport { name: name.to_owned(), outcome });
-}
-
-fn read_identity(text: &[u8]) -> Result<x25519::Identity, &'static str> {
-    let Ok(text) = std::str::from_utf8(text) else {
-        return Err("unknown identity type");
-    };
-    if text.starts_with("AGE-SECRET-KEY-1") {
-        text.parse().map_err(|_| "malformed age identity")
-    } else if text.starts_with("AGE-SECRET-KEY-PQ-1") {
-        Err("post-quantum identities are not built into this version")
-    } else if text.starts_with("AGE-PLUGIN-") {
-        Err("age plugins are not built into this version")
-    } else {
-        Err("unknown identity type")
-    }
-}
-
-/// Opens an armored age file; `None` if none of the identities is for it.
-fn open(wrapped: &str, identities: &[x25519::Identity]) -> Option<Result<SecretBytes, KeyError>> {
-    if identities.is_empty() {
-        return None;
-    }
-    let failed = |error: &dyn fmt::Display| {
-        Some(Err(KeyError::Unwrap {
-            message: format!("failed to decrypt sops data key with age: {error}"),
-        }))
-    };
-    let armor = ArmoredReader::new(wrapped.as_bytes());
-    let decryptor = match age::Decryptor::new(armor) {
-        Ok(decryptor) => decryptor,
-        Err(error) => return failed(&error),
-    };
-    let identities = identities.iter().map(|identity| identity as &dyn age::Identity);
-    let mut stream = match decryptor.decrypt(identities) {
-        Ok(stream) => stream,
-        Err(DecryptError::NoMatchingKeys) => return None,
-        Err(error) => return failed(&error),
-    };
-    // A data key or part has 33 bytes at the most; one byte of room shows what is longer.
-    let mut key = SecretBytes::new();
-    key.resize(64);
-    let mut length = 0;
-    loop {
-        match stream.read(&mut key.as_mut_slice()[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) => return failed(&error),
-        }
-        if length == key.len() {
-            return failed(&"the text is longer than a data key");
-        }
-    }
-    key.resize(length);
-    Some(Ok(key))
 }
 
 /// Why a text is not an age recipient that can be used.
@@ -407,16 +184,21 @@ pub enum RecipientError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Host;
     use age::secrecy::ExposeSecret as _;
 
     struct Machine;
 
     impl Host for Machine {
-        fn read_file(&self, _path: &std::path::Path) -> std::io::Result<SecretBytes> {
+        fn read_file(&self, _: &std::path::Path, _: usize) -> std::io::Result<SecretBytes> {
             Err(std::io::ErrorKind::NotFound.into())
         }
 
-        fn run(&self, command: &str, env: &[(&str, &str)]) -> Result<SecretBytes, String> {
+        fn run_command_line(
+            &self,
+            command: &str,
+            env: &[(&str, &str)],
+        ) -> Result<SecretBytes, String> {
             assert_eq!(env[0].0, "SOPS_AGE_RECIPIENT");
             match command.strip_prefix("print ") {
                 Some(text) => Ok(SecretBytes::from(text)),
@@ -430,7 +212,7 @@ mod tests {
     }
 
     fn credentials(sources: Vec<Source>) -> Credentials {
-        Credentials::new(Identities::new(sources, Arc::new(Machine)))
+        Credentials::none().with(Identities::new(sources, Arc::new(Machine)))
     }
 
     #[test]
@@ -448,7 +230,7 @@ mod tests {
         assert_eq!(&*key.unwrap(&wrapped, &with).unwrap().unwrap(), &[5; 32]);
         let unusable = vec![(2, "unknown identity type")];
         assert_eq!(
-            with.age.reports()[0].outcome,
+            with.own::<Identities>().reports()[0].outcome,
             SourceOutcome::Loaded { identities: 2, unusable }
         );
 
@@ -462,7 +244,7 @@ mod tests {
         let with = credentials(vec![source("false")]);
         assert!(key.unwrap(&wrapped, &with).is_none());
         let failed = SourceOutcome::Failed("exit status 3".to_owned());
-        assert_eq!(with.age.reports()[0].outcome, failed);
+        assert_eq!(with.own::<Identities>().reports()[0].outcome, failed);
     }
 
     #[test]

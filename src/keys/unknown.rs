@@ -1,6 +1,6 @@
 //! Entries of kinds that this version has no code for: kept as they are, never dropped.
 
-use crate::keys::{Credentials, FieldValue, KeyError, MasterKey};
+use crate::keys::{Credentials, Fields, KeyError, KeyKind, MasterKey, text_field};
 use crate::secret::SecretBytes;
 
 /// A metadata entry of a kind that is not known.
@@ -8,7 +8,7 @@ use crate::secret::SecretBytes;
 pub struct UnknownKey {
     kind: String,
     identity: String,
-    fields: Vec<(String, FieldValue)>,
+    fields: Fields,
 }
 
 /// The fields that name a key, in the order of preference.
@@ -16,10 +16,8 @@ const NAMES: &[&str] = &["arn", "fp", "resource_id", "key_id", "vault_url", "vau
 
 impl UnknownKey {
     /// Keeps the fields of an entry.
-    pub fn new(kind: &str, fields: Vec<(String, FieldValue)>) -> UnknownKey {
-        let text = |name: &str| {
-            fields.iter().find(|(field, _)| field == name).and_then(|(_, value)| value.as_text())
-        };
+    pub fn new(kind: &str, fields: Fields) -> UnknownKey {
+        let text = |name| text_field(&fields, name);
         let identity = match (kind, NAMES.iter().find_map(|name| text(name))) {
             ("azure_kv", Some(url)) => {
                 let (name, version) = (text("name"), text("version"));
@@ -36,10 +34,8 @@ impl UnknownKey {
     }
 
     fn not_built(&self) -> KeyError {
-        let known = super::FOREIGN_KINDS.iter().find(|kind| kind.name == self.kind);
-        KeyError::KindNotBuilt {
-            title: known.map_or_else(|| self.kind.clone(), |kind| kind.title.to_owned()),
-        }
+        let title = KeyKind::named(&self.kind).map_or(&*self.kind, |kind| kind.title);
+        KeyError::KindNotBuilt { title: title.to_owned() }
     }
 }
 
@@ -52,6 +48,11 @@ impl MasterKey for UnknownKey {
         &self.identity
     }
 
+    /// Nobody is asked: there is no code that could.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     fn wrap(&self, _key: &[u8], _with: &Credentials) -> Result<String, KeyError> {
         Err(self.not_built())
     }
@@ -60,7 +61,7 @@ impl MasterKey for UnknownKey {
         Some(Err(self.not_built()))
     }
 
-    fn fields(&self) -> Vec<(String, FieldValue)> {
+    fn fields(&self) -> Fields {
         self.fields.clone()
     }
 }

@@ -2,9 +2,10 @@
 //! fields, and with those that are not known.
 
 use crate::format::{EmitError, MetadataLayout};
+use crate::keys::KeyKind;
 use crate::metadata::flat::{LIST, MAP};
 use crate::metadata::write::fields_of;
-use crate::metadata::{BLOCK, FLAT_START, KEY_FIELDS, Metadata, OTHER_FIELDS};
+use crate::metadata::{BLOCK, FLAT_START, Metadata, OTHER_FIELDS};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
 use crate::tree::{Key, NodeId, NodeKind, Site, Step, Tree, TreeBuilder};
@@ -29,7 +30,9 @@ pub(super) fn merge(
     let tree = new.to_tree(layout)?;
     let mut fields = fields(&tree, layout);
     let understood = |name: &str| {
-        [KEY_FIELDS, OTHER_FIELDS, &Selector::FIELDS].iter().any(|fields| fields.contains(&name))
+        KeyKind::named(name).is_some()
+            || OTHER_FIELDS.contains(&name)
+            || Selector::FIELDS.contains(&name)
             || old.keys().any(|key| key.key.kind() == name)
     };
     let mut merged: Vec<(&Tree, Field)> = Vec::new();
@@ -98,7 +101,7 @@ fn field_name(key: &[u8], layout: MetadataLayout) -> String {
 
 /// Returns whether a field is one of those that older releases wrote for kinds without keys.
 fn is_empty_list(block: &Tree, field: &Field) -> bool {
-    field.name.as_deref().is_some_and(|name| KEY_FIELDS.contains(&name))
+    field.name.as_deref().is_some_and(|name| KeyKind::named(name).is_some())
         && field.nodes.iter().all(|&id| match block.node(id).kind {
             NodeKind::Null => true,
             NodeKind::List => block.children(id).next().is_none(),

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use crate::edits::Edits;
 use crate::format::{Change, EmitError, FileFormat, Layout, MetadataLayout, SyntaxError};
-use crate::keys::{FieldValue, KeyGroup, WrappedKey};
-use crate::metadata::{BLOCK, KEY_FIELDS, LAYOUT_FIELD, Metadata, MetadataError, flat, rewrite};
+use crate::keys::{FieldValue, KINDS, KeyGroup, WrappedKey};
+use crate::metadata::{BLOCK, LAYOUT_FIELD, Metadata, MetadataError, flat, rewrite};
 use crate::number;
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
@@ -210,11 +210,11 @@ impl Metadata {
     }
 }
 
-/// Returns the fields of a group. Inside `key_groups` SOPS always writes `age` and `hc_vault`.
+/// Returns the fields of a group. Inside `key_groups` SOPS always writes some kinds.
 fn group_fields(group: &KeyGroup, nested: bool) -> Vec<(String, FieldValue)> {
     let mut kinds: Vec<&str> = group.keys.iter().map(|key| key.key.kind()).collect();
     if nested {
-        kinds.extend(KEY_FIELDS.iter().filter(|kind| ["age", "hc_vault"].contains(kind)));
+        kinds.extend(KINDS.iter().filter(|kind| kind.is_in_every_group).map(|kind| kind.name));
     }
     kinds.sort_unstable();
     kinds.dedup();

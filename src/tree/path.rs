@@ -46,6 +46,11 @@ impl TreePath {
         &self.components
     }
 
+    /// Returns the path of these steps.
+    pub fn new(components: Vec<Component>) -> TreePath {
+        TreePath { components }
+    }
+
     /// Finds the node below `root`.
     ///
     /// # Errors
@@ -134,6 +139,9 @@ pub enum TreePathError {
         /// The part.
         piece: String,
     },
+    /// The path has no step, where an entry is needed.
+    #[error("the path leads to the whole document, and not to an entry of it")]
+    Root,
     /// There is no such key.
     #[error("component {component} not found")]
     NotFound {

@@ -335,3 +335,22 @@ fn the_file_itself_is_never_changed() {
     assert_eq!(sandbox.state_of("app.json"), before);
     assert_eq!(sandbox.files(), ["app.json"]);
 }
+
+#[test]
+fn the_report_says_whom_the_comments_of_the_config_name_as_owners() {
+    let sandbox = encrypted();
+    let config = format!(
+        "creation_rules:\n  - age:\n      - {} # Alice\n      - {}\n",
+        ALICE.recipient(),
+        BOB.recipient()
+    );
+    sandbox.write(".sops.yaml", config);
+    let alice = format!("  {} (Alice): FAILED", ALICE.recipient());
+    let bob = format!("  {}: FAILED", BOB.recipient());
+    sandbox
+        .encfile(["decrypt", "app.json"])
+        .env("SOPS_AGE_KEY_FILE", CAROL.path())
+        .go()
+        .code(128)
+        .says([alice.as_str(), bob.as_str()]);
+}

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::args::{KeyArgs, RuleArgs, ServiceArgs, TypeArgs};
 
 /// The arguments of `encrypt`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct EncryptArgs {
     #[command(flatten)]
     #[allow(missing_docs)]

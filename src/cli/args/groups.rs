@@ -1,13 +1,11 @@
 //! The arguments of `groups`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::rotate::{AcceptArgs, keys_of};
-use crate::cli::args::{InputTypeArgs, ServiceArgs};
-use crate::keys::{KeyError, MasterKey};
+use crate::cli::args::keys::{Group, KeyFlags};
+use crate::cli::args::{AcceptArgs, InputTypeArgs, ServiceArgs};
 
 /// What to do with the key groups of a file.
 #[derive(Debug, Subcommand)]
@@ -53,19 +51,9 @@ pub struct GroupsAddArgs {
     #[allow(missing_docs)]
     pub groups: GroupsArgs,
 
-    /// The age recipients of the group, separated by commas
-    #[arg(long, value_name = "RECIPIENTS")]
-    age: Vec<String>,
-}
-
-impl GroupsAddArgs {
-    /// Returns the keys of the group.
-    ///
-    /// # Errors
-    /// If a text does not name one.
-    pub fn keys(&self) -> Result<Vec<Arc<dyn MasterKey>>, KeyError> {
-        keys_of(&self.age)
-    }
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub keys: KeyFlags<Group>,
 }
 
 /// The arguments of `groups delete`.

@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// What is encrypted.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct RuleArgs {
     /// Leave values in clear below keys that end like this
     #[arg(long, value_name = "SUFFIX")]

@@ -6,7 +6,7 @@ use crate::cli::env;
 use crate::crypt::canonical::read_boolean;
 
 /// Key services, which are not built in: refused by name rather than unknown.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ServiceArgs {
     #[arg(long, hide = true, env = env::KEYSERVICE, hide_env_values = true)]
     keyservice: Vec<String>,

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use crate::format::{FORMATS, FileFormat, by_name};
 
 /// How files are read.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct InputTypeArgs {
     /// The format of the input [default: by its name or content]
     #[arg(long, value_name = "TYPE", value_parser = formats())]
@@ -21,7 +21,7 @@ impl InputTypeArgs {
 }
 
 /// How files are read and written.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct TypeArgs {
     #[command(flatten)]
     input: InputTypeArgs,

@@ -53,6 +53,17 @@ pub fn run(
     Ok(Exit::Success)
 }
 
+/// Encrypts a file in place, with nothing but what its config says.
+///
+/// # Errors
+/// If it cannot be encrypted; it is as it was then.
+pub fn in_place(context: &Context, config: Option<&Path>, path: &Path) -> Result<(), CliError> {
+    let (text, stamp) = context.read_with_stamp(path)?;
+    let target = Some((context.env.absolute(path), stamp));
+    let arguments = EncryptArgs::default();
+    one(context, config, &arguments, Input { text, path, name: path, target })
+}
+
 /// A text to encrypt.
 struct Input<'a> {
     text: SecretBytes,
@@ -194,8 +205,8 @@ fn in_order<'t>(
         Err(FileError::Syntax(_) | FileError::NotEncrypted) => return Ok(None),
         Err(failure) => return Err(error::decrypt(path, failure, &context.credentials)),
     };
-    let clear = encrypted.clear_leaves();
-    if clear.leaves.is_empty() {
+    let clear = encrypted.in_clear().values;
+    if clear.is_empty() {
         return Ok(Some(text));
     }
     let message = "the file is encrypted, but values that its rule covers stand in clear; \

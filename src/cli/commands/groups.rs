@@ -19,13 +19,13 @@ pub fn add(
     config: Option<&Path>,
     arguments: &GroupsAddArgs,
 ) -> Result<Exit, CliError> {
-    let keys =
-        arguments.keys().map_err(|error| CliError::new(Exit::Generic, "key", error.to_string()))?;
+    let keys = arguments.keys.keys()?;
     if keys.is_empty() {
         return Err(WrapError::EmptyGroup.into());
     }
     change(context, config, &arguments.groups, &keys, |metadata| {
-        let keys = keys.iter().map(|key| WrappedKey::new(Arc::clone(key))).collect();
+        let now = context.env.now();
+        let keys = keys.iter().map(|key| WrappedKey::new(Arc::clone(key), now)).collect();
         metadata.groups.push(KeyGroup { keys });
         Ok(())
     })

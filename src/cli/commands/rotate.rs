@@ -14,7 +14,7 @@ use crate::crypt::data_key::DataKey;
 use crate::document::Document;
 use crate::file::{self, DecryptedFile, Plan};
 use crate::format::{FileFormat, Layout};
-use crate::keys::{KeyError, MasterKey, WrapError, WrappedKey, wrap_all};
+use crate::keys::{MasterKey, WrapError, WrappedKey, wrap_all};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 
@@ -31,11 +31,7 @@ pub fn run(
     if files.is_empty() {
         return Err(no_file());
     }
-    let failed = |error: KeyError| CliError::new(Exit::Generic, "key", error.to_string());
-    let changes = Changes {
-        added: arguments.added().map_err(failed)?,
-        removed: arguments.removed().map_err(failed)?,
-    };
+    let changes = Changes { added: arguments.add.keys()?, removed: arguments.remove.keys()? };
     for_each(context, &files, |path| one(context, config, arguments, &changes, path))
 }
 
@@ -64,7 +60,7 @@ fn one(
 
     let mut metadata = opened.metadata().clone();
     remove(context, path, &changes.removed, &mut metadata)?;
-    add(&changes.added, &mut metadata);
+    add(context, &changes.added, &mut metadata);
     let (named, values) = (&changes.added[..], Some(&opened));
     let file = Rekeyed { path, name, metadata: &metadata, named, values };
     rekey::check(context, config, file, arguments.accepting.accept_recipients)?;
@@ -135,11 +131,11 @@ fn remove(
 }
 
 /// Adds keys to the first group, as SOPS does; those that it has stay as they are.
-fn add(added: &[Arc<dyn MasterKey>], metadata: &mut Metadata) {
+fn add(context: &Context, added: &[Arc<dyn MasterKey>], metadata: &mut Metadata) {
     let Some(group) = metadata.groups.first_mut() else { return };
     for key in added {
         if !group.keys.iter().any(|other| same(&*other.key, &**key)) {
-            group.keys.push(WrappedKey::new(Arc::clone(key)));
+            group.keys.push(WrappedKey::new(Arc::clone(key), context.env.now()));
         }
     }
 }

@@ -76,7 +76,7 @@ fn one(
     let revokes = change.revokes() && context.personality.rotates_on_removal();
     let rotates = arguments.rotate || (revokes && !arguments.no_rotate);
     let mut metadata = file.metadata().clone();
-    metadata.groups = creation_rule::groups(&rule, &metadata.groups)?;
+    metadata.groups = creation_rule::groups(context, &rule, &metadata.groups)?;
     metadata.shamir_threshold = change.threshold.1;
     let text = if rotates {
         let (opened, _) = context.open(file, path, arguments.opening.ignore_mac, &order)?;

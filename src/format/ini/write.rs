@@ -18,7 +18,16 @@ pub(super) fn value(
     followed: bool,
     out: &mut SecretBytes,
 ) -> Result<(), EmitError> {
-    let style = tree.node(id).site.style;
+    value_as(tree, id, (tree.node(id).site.style, followed), out)
+}
+
+/// As [`value`], in that style.
+pub(super) fn value_as(
+    tree: &Tree,
+    id: NodeId,
+    (style, followed): (Style, bool),
+    out: &mut SecretBytes,
+) -> Result<(), EmitError> {
     let text = match tree.value(id) {
         Some(Value::Text(text)) => {
             return literal(text, style, followed, out).ok_or_else(|| {
@@ -104,7 +113,7 @@ fn reads_back(line: &[u8], length: usize, text: &[u8], followed: bool) -> bool {
 
 /// Returns a key as SOPS writes it, or with other quotes if that would not be read back; `None` if
 /// there is no way.
-fn key(name: &[u8]) -> Option<SecretBytes> {
+pub(super) fn key(name: &[u8]) -> Option<SecretBytes> {
     let sops: &[u8] = if name.iter().any(|byte| matches!(byte, b'"' | b'=' | b':')) {
         b"`"
     } else if name.contains(&b'`') {
@@ -152,12 +161,7 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
     if tree.node(root).kind != NodeKind::Map {
         return Err(EmitError::whole("INI holds sections, which only a map can be written as"));
     }
-    let mut writer = Writer {
-        tree,
-        out: SecretBytes::with_capacity(tree.source().len()),
-        line_break: if layout.crlf { b"\r\n" } else { b"\n" },
-        comments: Vec::new(),
-    };
+    let mut writer = Writer::new(tree, layout);
     let mut is_first = true;
     for id in tree.children(root) {
         if tree.node(id).kind.is_comment() {
@@ -172,6 +176,15 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
     Ok(writer.out)
 }
 
+/// Writes the one section of a tree, with its header.
+pub(super) fn section(tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
+    let mut writer = Writer::new(tree, layout);
+    for id in tree.documents().flat_map(|root| tree.children(root)) {
+        writer.section(id, false)?;
+    }
+    Ok(writer.out)
+}
+
 struct Writer<'t> {
     tree: &'t Tree,
     out: SecretBytes,
@@ -180,7 +193,16 @@ struct Writer<'t> {
     comments: Vec<NodeId>,
 }
 
-impl Writer<'_> {
+impl<'t> Writer<'t> {
+    fn new(tree: &'t Tree, layout: &Layout) -> Writer<'t> {
+        Writer {
+            tree,
+            out: SecretBytes::with_capacity(tree.source().len()),
+            line_break: if layout.crlf { b"\r\n" } else { b"\n" },
+            comments: Vec::new(),
+        }
+    }
+
     fn section(&mut self, id: NodeId, is_first: bool) -> Result<(), EmitError> {
         let tree = self.tree;
         if tree.node(id).kind != NodeKind::Map {

@@ -9,14 +9,23 @@ use crate::tree::{Key, KeyType, NodeKind, Site, Style, TextRef, Tree, TreeBuilde
 /// How deep objects and lists may be nested, as in SOPS' own JSON reader.
 pub(super) const MAX_DEPTH: usize = 10_000;
 
-/// Reads a text.
+/// Reads a text, which is an object.
 pub(super) fn parse(source: SecretBytes) -> Result<Tree, SyntaxError> {
+    read(source, true)
+}
+
+/// Reads a text that is any value.
+pub(super) fn parse_value(source: SecretBytes) -> Result<Tree, SyntaxError> {
+    read(source, false)
+}
+
+fn read(source: SecretBytes, object: bool) -> Result<Tree, SyntaxError> {
     let builder = TreeBuilder::new(source)?;
     let source = builder.shared_source();
     if let Err(error) = std::str::from_utf8(&source) {
         return Err(SyntaxError::at(&source, error.valid_up_to(), "the text is not valid UTF-8"));
     }
-    Reader { text: &source, at: 0, builder, scratch: SecretBytes::new() }.document()
+    Reader { text: &source, at: 0, builder, scratch: SecretBytes::new() }.document(object)
 }
 
 struct Reader<'t> {
@@ -42,12 +51,12 @@ enum Expect {
 }
 
 impl Reader<'_> {
-    fn document(mut self) -> Result<Tree, SyntaxError> {
+    fn document(mut self, object: bool) -> Result<Tree, SyntaxError> {
         if self.text.starts_with(b"\xef\xbb\xbf") {
             return Err(self.error("a byte order mark is not allowed in JSON"));
         }
         self.blank();
-        if self.peek() != Some(b'{') {
+        if object && self.peek() != Some(b'{') {
             return Err(self.error(if self.at == self.text.len() {
                 "the text is empty: a JSON object is needed"
             } else {

@@ -93,16 +93,55 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
     let Some(root) = root else {
         return Err(EmitError::whole("there is no document to write"));
     };
-    let mut writer = Writer { out: &mut out, layout, depth: 0, first: true };
+    let place = Place {
+        indentation: b"",
+        colon: if layout.compact { b":" } else { b": " },
+        comma: b",",
+        spelled: false,
+    };
+    value(tree, root, (layout, &place), &mut out)?;
+    // As SOPS: what `--extract` takes out of a document ends without a line break unless it is a map.
+    if !layout.compact && tree.node(root).kind == NodeKind::Map {
+        out.extend_from_slice(if layout.crlf { b"\r\n" } else { b"\n" });
+    }
+    Ok(out)
+}
+
+/// What is around a value that is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// What the line begins with on which the value stands.
+    pub(super) indentation: &'a [u8],
+    /// The colon with its blanks.
+    pub(super) colon: &'a [u8],
+    /// The comma, with the blank behind it where all stands on one line.
+    pub(super) comma: &'a [u8],
+    /// Whether numbers are spelled as in the source of the tree, which is JSON.
+    pub(super) spelled: bool,
+}
+
+/// Writes the value at `root`, without its key.
+pub(super) fn value(
+    tree: &Tree,
+    root: NodeId,
+    (layout, place): (&Layout, &Place<'_>),
+    out: &mut SecretBytes,
+) -> Result<(), EmitError> {
+    let mut writer = Writer { out, layout, place, depth: 0, first: true };
     for step in tree.walk(Some(root)) {
         match step {
             Step::Leaf(id) if tree.node(id).kind.is_comment() => {}
             Step::Leaf(id) => {
-                writer.start(tree.key(id).map(|key| utf8(tree, id, key)).transpose()?);
-                scalar(tree, id, writer.out)?;
+                writer.start(tree, id)?;
+                match tree.node(id).span {
+                    Some(span) if place.spelled => {
+                        writer.out.extend_from_slice(&tree.source()[span.range()]);
+                    }
+                    _ => scalar(tree, id, writer.out)?,
+                }
             }
             Step::Enter(id) => {
-                writer.start(tree.key(id).map(|key| utf8(tree, id, key)).transpose()?);
+                writer.start(tree, id)?;
                 let map = tree.node(id).kind == NodeKind::Map;
                 writer.out.push(if map { b'{' } else { b'[' });
                 writer.depth += 1;
@@ -119,11 +158,7 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
             }
         }
     }
-    // As SOPS: what `--extract` takes out of a document ends without a line break unless it is a map.
-    if !layout.compact && tree.node(root).kind == NodeKind::Map {
-        writer.out.extend_from_slice(if layout.crlf { b"\r\n" } else { b"\n" });
-    }
-    Ok(out)
+    Ok(())
 }
 
 fn utf8<'t>(tree: &Tree, id: NodeId, key: &'t [u8]) -> Result<&'t str, EmitError> {
@@ -134,24 +169,27 @@ fn utf8<'t>(tree: &Tree, id: NodeId, key: &'t [u8]) -> Result<&'t str, EmitError
 struct Writer<'o> {
     out: &'o mut SecretBytes,
     layout: &'o Layout,
+    place: &'o Place<'o>,
     depth: usize,
     first: bool,
 }
 
 impl Writer<'_> {
-    /// Starts a member: the comma behind the last one, the line, the key.
-    fn start(&mut self, key: Option<&str>) {
+    /// Starts a member: the comma behind the last one, the line, the key. What is written has none.
+    fn start(&mut self, tree: &Tree, id: NodeId) -> Result<(), EmitError> {
+        if self.depth == 0 {
+            return Ok(());
+        }
         if !self.first {
-            self.out.push(b',');
+            self.out.extend_from_slice(self.place.comma);
         }
-        if self.depth > 0 {
-            self.line();
-        }
+        self.line();
         self.first = false;
-        if let Some(key) = key {
-            string(key, self.out);
-            self.out.extend_from_slice(if self.layout.compact { b":" } else { b": " });
+        if let Some(key) = tree.key(id) {
+            string(utf8(tree, id, key)?, self.out);
+            self.out.extend_from_slice(self.place.colon);
         }
+        Ok(())
     }
 
     fn line(&mut self) {
@@ -159,6 +197,7 @@ impl Writer<'_> {
             return;
         }
         self.out.extend_from_slice(if self.layout.crlf { b"\r\n" } else { b"\n" });
+        self.out.extend_from_slice(self.place.indentation);
         for _ in 0..self.depth {
             match self.layout.indent {
                 None => self.out.push(b'\t'),

@@ -6,8 +6,9 @@
 use super::Yaml;
 use super::block_scalar::BlockScalar;
 use super::emit::{FlowQuotes, emit, write_flow, write_flow_key};
-use super::style::write_spaces;
-use super::text::{found_indent, indent_step, line_break, line_end, line_start, newline_of};
+use super::text::{
+    found_indent, indent_step, line_break, line_end, line_start, newline_of, shift_lines,
+};
 use crate::edits::Edits;
 use crate::format::{Block, Detached, DuplicateMetadata, EmitError, FileFormat as _, Layout};
 use crate::secret::SecretBytes;
@@ -128,32 +129,44 @@ fn entry_lines(tree: &Tree, root: NodeId, id: NodeId) -> Span {
     let key = tree.node(id).key.and_then(|key| key.span);
     let key_start = key.map_or(extent.start, |span| span.start) as usize;
     let start = line_start(source, key_start).max(extent.start as usize);
-    let last = value_end(tree, id);
-    let mut end = if last > start && matches!(source[last - 1], b'\n' | b'\r') {
+    let last = value_end(tree, id).max(start);
+    let column = tree.node(id).site.indent as usize;
+    let end = lines_end(source, last, extent.end as usize, column + 1);
+    Span::new(start, end)
+}
+
+/// Returns where the lines end that hold the text up to `last`, and those of comments below in
+/// `column` or farther right.
+pub(super) fn lines_end(source: &[u8], last: usize, limit: usize, column: usize) -> usize {
+    let mut end = if is_line_start(source, last) {
         last
     } else {
         let end = line_end(source, last);
         end + line_break(source, end)
     };
-    let column = tree.node(id).site.indent as usize;
     let mut at = end;
-    while at < extent.end as usize {
+    while at < limit {
         let line_end = line_end(source, at);
         let line = &source[at..line_end];
         at = line_end + line_break(source, line_end);
         let text = line.trim_ascii_start();
-        if text.starts_with(b"#") && line.len() - text.len() > column {
+        if text.starts_with(b"#") && line.len() - text.len() >= column {
             end = at;
         } else if !text.is_empty() {
             break;
         }
     }
-    Span::new(start, end)
+    end
+}
+
+/// Returns whether a line begins at `at`, behind another one.
+pub(super) fn is_line_start(source: &[u8], at: usize) -> bool {
+    matches!(source[..at].last(), Some(b'\n' | b'\r'))
 }
 
 /// Returns the offset after the last byte of a value, which may have many parts; the blank lines
 /// behind a block scalar are not counted.
-fn value_end(tree: &Tree, id: NodeId) -> usize {
+pub(super) fn value_end(tree: &Tree, id: NodeId) -> usize {
     let mut end = 0;
     for node in &tree.nodes()[id.index()..tree.node(id).end()] {
         if node.kind.is_comment() {
@@ -180,7 +193,7 @@ fn value_end(tree: &Tree, id: NodeId) -> usize {
 }
 
 /// Returns the place of an entry of a flow map, without commas.
-fn flow_entry(tree: &Tree, id: NodeId) -> Span {
+pub(super) fn flow_entry(tree: &Tree, id: NodeId) -> Span {
     let node = tree.node(id);
     let end = value_end(tree, id);
     let start = node.key.and_then(|key| key.span).map_or(end, |span| span.start as usize);
@@ -190,7 +203,7 @@ fn flow_entry(tree: &Tree, id: NodeId) -> Span {
 }
 
 /// Returns what to remove so that a flow map has no longer the entry at `entry`.
-fn flow_removal(source: &[u8], entry: Span) -> Span {
+pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
     let (start, end) = (entry.start as usize, entry.end as usize);
     let before = source[..start].trim_ascii_end();
     let skip = |from: usize| {
@@ -341,22 +354,16 @@ fn lines_of(
         let lines = root.map_or(Span::default(), |root| entry_lines(block, root, entry));
         (&block.source()[lines.range()], column - own_column)
     };
-    let mut out = SecretBytes::with_capacity(text.len() + 2);
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.is_empty() {
-            write_spaces(&mut out, shift);
-            out.extend_from_slice(line);
-        }
-        out.extend_from_slice(newline);
-    }
-    Ok(out)
+    Ok(shift_lines(text, shift, newline))
 }
 
 /// Keeps the value of a block scalar that ends the text without a line break, because one will
 /// follow; returns whether none needs to be added.
-fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> Result<bool, EmitError> {
+pub(super) fn close_last_line(
+    tree: &Tree,
+    root: NodeId,
+    edits: &mut Edits,
+) -> Result<bool, EmitError> {
     let source = tree.source();
     let nodes = &tree.nodes()[root.index()..tree.node(root).end()];
     let last = nodes
@@ -456,7 +463,7 @@ fn attach_flow(
 
 /// Looks through what stands between the last entry of a flow map and its `}`: returns the offset
 /// of a comma, and whether there are comments.
-fn commas_and_comments(text: &[u8]) -> (Option<usize>, bool) {
+pub(super) fn commas_and_comments(text: &[u8]) -> (Option<usize>, bool) {
     let mut at = 0;
     let mut comment = false;
     let mut comma = None;

@@ -6,6 +6,7 @@
 //! which SOPS writes encrypted comments of lists) becomes a real comment.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::block_scalar::BlockScalar;
 use super::emit::{
@@ -25,18 +26,19 @@ use crate::tree::{Node, NodeId, NodeKind, Step, Style, Tree, Value};
 
 /// Returns the edits that write the changed leaves.
 pub(super) fn splice(tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
-    let mut splicer = Splicer {
-        tree,
-        source: tree.source(),
-        edits: Edits::new(),
-        newline: newline_of(tree.source()),
-        step: indent_step(tree),
-        hollow_list_ends: None,
-    };
-    splicer.aliases(changes)?;
+    let mut splicer = Splicer::new(tree);
+    splicer.aliases(changes.iter().map(|change| change.id.index()))?;
     for change in changes {
         splicer.change(change)?;
     }
+    Ok(splicer.edits)
+}
+
+/// Returns the edits that write out the aliases which a change of the nodes `touched` would
+/// concern: those that hold one of them, and those whose anchor does.
+pub(super) fn write_out_aliases(tree: &Tree, touched: Range<usize>) -> Result<Edits, EmitError> {
+    let mut splicer = Splicer::new(tree);
+    splicer.aliases(touched)?;
     Ok(splicer.edits)
 }
 
@@ -50,7 +52,18 @@ struct Splicer<'t> {
     hollow_list_ends: Option<HashSet<usize>>,
 }
 
-impl Splicer<'_> {
+impl<'t> Splicer<'t> {
+    fn new(tree: &'t Tree) -> Splicer<'t> {
+        Splicer {
+            tree,
+            source: tree.source(),
+            edits: Edits::new(),
+            newline: newline_of(tree.source()),
+            step: indent_step(tree),
+            hollow_list_ends: None,
+        }
+    }
+
     fn change(&mut self, change: &Change) -> Result<(), EmitError> {
         let node = self.tree.node(change.id);
         // Copies made for an alias are written with the alias.
@@ -398,7 +411,7 @@ impl Splicer<'_> {
 
     /// Writes out the aliases, as values and as keys, whose anchor no longer holds what they
     /// stand for.
-    fn aliases(&mut self, changes: &[Change]) -> Result<(), EmitError> {
+    fn aliases(&mut self, changed: impl Iterator<Item = usize>) -> Result<(), EmitError> {
         let nodes = self.tree.nodes();
         let is_alias = |node: &Node| node.site.style == Style::Alias && node.span.is_some();
         let alias_key = |node: &Node| {
@@ -409,8 +422,8 @@ impl Splicer<'_> {
             return Ok(());
         }
         let mut touched = vec![false; nodes.len()];
-        for change in changes {
-            touched[change.id.index()] = true;
+        for index in changed {
+            touched[index] = true;
         }
         let touched_before = running_count(&touched);
         // How many of the nodes so far are changed or are aliases to be written out.
@@ -441,7 +454,9 @@ impl Splicer<'_> {
             if let Some(span) = node.span
                 && is_alias(node)
             {
-                write_out = dirty(span) || touched_before[node.end()] > touched_before[index + 1];
+                // A scalar that is changed itself is written with its value.
+                let first = index + usize::from(!node.kind.is_container());
+                write_out = dirty(span) || touched_before[node.end()] > touched_before[first];
                 if write_out && node.kind.is_container() {
                     let mut out = SecretBytes::new();
                     write_flow(&mut out, self.tree, id, FlowQuotes::Needed)?;

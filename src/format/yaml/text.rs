@@ -1,8 +1,9 @@
 //! Lines and indentation of a source text.
 
-use crate::tree::{Style, Tree};
-
 use super::emit::DEFAULT_INDENT;
+use super::style::write_spaces;
+use crate::secret::SecretBytes;
+use crate::tree::{Style, Tree};
 
 /// Returns the offset of the line break at or behind `from`, or the end of the text.
 pub(super) fn line_end(source: &[u8], from: usize) -> usize {
@@ -29,6 +30,30 @@ pub(super) fn newline_of(source: &[u8]) -> &'static [u8] {
     match line_break(source, end) {
         2 => b"\r\n",
         _ => b"\n",
+    }
+}
+
+/// Returns whole lines `columns` farther right, with other line breaks.
+pub(super) fn shift_lines(text: &[u8], columns: usize, newline: &[u8]) -> SecretBytes {
+    let mut out = SecretBytes::with_capacity(text.len() + 2);
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            write_spaces(&mut out, columns);
+            out.extend_from_slice(line);
+        }
+        out.extend_from_slice(newline);
+    }
+    out
+}
+
+/// Removes the last line break.
+pub(super) fn without_break(text: &mut SecretBytes) {
+    for end in [b'\n', b'\r'] {
+        if text.last() == Some(&end) {
+            text.resize(text.len() - 1);
+        }
     }
 }
 

@@ -1,0 +1,147 @@
+//! The config of each file, from the same snapshot as the file.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::check::Finding;
+use crate::cli::commands::check::of_config;
+use crate::cli::commands::check::targets::{Snapshot, Target, Targets};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::git::Objects;
+use crate::cli::io;
+use crate::config::{Config, CreationRule, FILE_NAME, relative};
+use crate::secret::SecretBytes;
+
+/// The configs that were met.
+pub(super) struct Configs {
+    root: PathBuf,
+    /// Where configs are read that are not on the disk, and what stands before their path there.
+    objects: Option<(Objects, String)>,
+    /// The config for the files of a directory, from the root.
+    by_directory: HashMap<PathBuf, Option<Arc<Loaded>>>,
+    /// The one that was asked for.
+    given: Option<Arc<Loaded>>,
+    loaded: Vec<Arc<Loaded>>,
+}
+
+/// A config that was read.
+#[derive(Debug)]
+struct Loaded {
+    /// `None` if it is not usable.
+    config: Option<Config>,
+    /// The directory that it stands in.
+    directory: PathBuf,
+    shown: String,
+    findings: Vec<Finding>,
+}
+
+/// The config of one file.
+pub(super) struct Found {
+    loaded: Arc<Loaded>,
+    /// The path by which rules know the file.
+    path: String,
+}
+
+impl Found {
+    /// Returns the rule for the file.
+    pub(super) fn rule(&self) -> Option<&CreationRule> {
+        self.loaded.config.as_ref()?.rule_for(&self.path)
+    }
+}
+
+impl Configs {
+    pub(super) fn new(
+        context: &Context,
+        given: Option<&Path>,
+        targets: &Targets,
+    ) -> Result<Configs, CliError> {
+        let root = targets.root().to_owned();
+        let objects = match targets.snapshot() {
+            Snapshot::Disk => None,
+            Snapshot::Index => Some((targets.objects()?, ":".to_owned())),
+            Snapshot::Commit(commit) => Some((targets.objects()?, format!("{commit}:"))),
+        };
+        let mut configs = Configs {
+            root,
+            objects,
+            by_directory: HashMap::new(),
+            given: None,
+            loaded: Vec::new(),
+        };
+        if let Some(path) = given {
+            let path = context.env.absolute(path);
+            let text = io::read_file(&path)?;
+            configs.given = Some(configs.load(&path, &text));
+        }
+        Ok(configs)
+    }
+
+    /// Returns the config for a file.
+    pub(super) fn find(&mut self, target: &Target) -> Result<Option<Found>, CliError> {
+        let file = self.root.join(&target.path);
+        let loaded = match &self.given {
+            Some(given) => Some(Arc::clone(given)),
+            None => self.for_directory(file.parent().unwrap_or(Path::new("/")))?,
+        };
+        Ok(loaded.map(|loaded| {
+            let path = relative(&loaded.directory, &file);
+            Found { loaded, path }
+        }))
+    }
+
+    /// Returns what is wrong with the configs that were met.
+    pub(super) fn findings(&self) -> Vec<(String, Finding)> {
+        self.loaded
+            .iter()
+            .flat_map(|loaded| {
+                loaded.findings.iter().map(|finding| (loaded.shown.clone(), finding.clone()))
+            })
+            .collect()
+    }
+
+    fn for_directory(&mut self, directory: &Path) -> Result<Option<Arc<Loaded>>, CliError> {
+        let mut missed = Vec::new();
+        let mut found = None;
+        for directory in directory.ancestors() {
+            if let Some(known) = self.by_directory.get(directory) {
+                found.clone_from(known);
+                break;
+            }
+            missed.push(directory.to_owned());
+            let path = directory.join(FILE_NAME);
+            if let Some(text) = self.read(&path)? {
+                found = Some(self.load(&path, &text));
+                break;
+            }
+        }
+        for directory in missed {
+            self.by_directory.insert(directory, found.clone());
+        }
+        Ok(found)
+    }
+
+    fn read(&mut self, path: &Path) -> Result<Option<SecretBytes>, CliError> {
+        let Some((objects, prefix)) = &mut self.objects else {
+            if fs::symlink_metadata(path).is_err() {
+                return Ok(None);
+            }
+            return Ok(Some(io::read_file(path)?));
+        };
+        // A snapshot has nothing above the top of the work tree.
+        let Ok(inside) = path.strip_prefix(&self.root) else { return Ok(None) };
+        let name = [prefix.as_bytes(), inside.as_os_str().as_encoded_bytes()].concat();
+        Ok(objects.read(&name)?)
+    }
+
+    fn load(&mut self, path: &Path, text: &[u8]) -> Arc<Loaded> {
+        let shown = path.strip_prefix(&self.root).unwrap_or(path).display().to_string();
+        let (config, findings) = of_config(text, &shown);
+        let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let loaded = Arc::new(Loaded { config, directory, shown, findings });
+        self.loaded.push(Arc::clone(&loaded));
+        loaded
+    }
+}

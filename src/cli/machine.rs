@@ -1,0 +1,135 @@
+//! The machine, for keys: its environment, files and programs.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cli::io::{IoError, read_file_up_to};
+use crate::cli::ui::Ui;
+use crate::cli::{env, os};
+use crate::keys::{Finished, Host, Run, Talk};
+use crate::secret::SecretBytes;
+
+/// How long a program may take to end once nobody talks to it any more.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The machine.
+pub struct Machine {
+    ui: Ui,
+}
+
+impl Machine {
+    /// Returns the machine, which speaks with the voice of `ui`.
+    pub fn new(ui: Ui) -> Machine {
+        Machine { ui }
+    }
+}
+
+impl Host for Machine {
+    fn read_file(&self, path: &Path, limit: usize) -> io::Result<SecretBytes> {
+        read_file_up_to(path, limit).map_err(|error| match error {
+            IoError::NotFound { .. } => io::Error::new(io::ErrorKind::NotFound, "no such file"),
+            error => io::Error::other(error.to_string()),
+        })
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        env::variable(name)
+    }
+
+    fn run_command_line(&self, command: &str, env: &[(&str, &str)]) -> Result<SecretBytes, String> {
+        let words = shell_words::split(command)
+            .map_err(|_| "the command cannot be split into words".to_owned())?;
+        let Some((program, arguments)) = words.split_first() else {
+            return Err("the command is empty".to_owned());
+        };
+        let output = Command::new(found(program)?)
+            .args(arguments)
+            .envs(env.iter().copied())
+            .stdin(Stdio::inherit())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| not_started(program, &error))?;
+        let printed = SecretBytes::from(output.stdout);
+        if !output.status.success() {
+            return Err(format!("`{program}` failed: {}", output.status));
+        }
+        Ok(printed)
+    }
+
+    fn run(&self, run: &Run<'_>) -> Result<Finished, String> {
+        let failed = |error: io::Error| not_started(run.program, &error);
+        let mut command = command(run)?;
+        let mut child = command.stderr(Stdio::piped()).spawn().map_err(failed)?;
+        let input = child.stdin.take();
+        let output = thread::scope(|scope| {
+            // A program that prints before it has read everything must not wait for this one.
+            scope.spawn(move || input.map(|mut pipe| pipe.write_all(run.input)));
+            child.wait_with_output()
+        });
+        let output = output.map_err(failed)?;
+        let failure = (!output.status.success()).then(|| output.status.to_string());
+        Ok(Finished {
+            output: SecretBytes::from(output.stdout),
+            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            failure,
+        })
+    }
+
+    fn converse(&self, run: &Run<'_>, talk: &mut Talk<'_>) -> Result<(), String> {
+        let failed = |error: io::Error| not_started(run.program, &error);
+        let mut child = command(run)?.stderr(Stdio::inherit()).spawn().map_err(failed)?;
+        if let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) {
+            talk(&mut input, &mut output);
+        }
+        // Both pipes are closed now, which ends a program that is as it should be.
+        end_soon(&mut child);
+        Ok(())
+    }
+
+    fn tell(&self, message: &str) {
+        self.ui.line(message);
+    }
+}
+
+/// Returns a program with its arguments and pipes.
+fn command(run: &Run<'_>) -> Result<Command, String> {
+    let mut command = Command::new(found(run.program)?);
+    command
+        .args(run.arguments)
+        .envs(run.env.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    Ok(command)
+}
+
+/// Returns where a program is. A path is taken as it is; a bare name is never looked for in the
+/// working directory.
+fn found(program: &str) -> Result<PathBuf, String> {
+    if program.contains('/') {
+        return Ok(PathBuf::from(program));
+    }
+    os::resolve_program(program.as_ref(), env::variable("PATH").as_deref())
+        .ok_or_else(|| format!("there is no program `{program}` in `PATH`"))
+}
+
+fn not_started(program: &str, error: &io::Error) -> String {
+    format!("`{program}` could not be run: {error}")
+}
+
+/// Waits for a program to end, and ends it if it does not.
+fn end_soon(child: &mut Child) {
+    let started = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) {
+        if started.elapsed() > PATIENCE {
+            // It may have ended just now; then there is nothing to end.
+            let _ = child.kill();
+            let _ = child.wait();
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}

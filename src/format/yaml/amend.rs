@@ -1,0 +1,468 @@
+//! One change of a YAML text: a value exchanged, an entry added or removed.
+//!
+//! An alias stands for the text of its anchor. Where the change is inside of one of the two, the
+//! aliases concerned are written out first, as SOPS reads them: the others keep what they had.
+//! What stands in braces is changed in [`super::amend_flow`], everything else line by line here.
+
+use super::Yaml;
+use super::amend_flow;
+use super::block::{self, is_line_start, value_end};
+use super::block_scalar::BlockScalar;
+use super::emit::{emit, write_one_line};
+use super::resolve::{Resolved, resolve_plain};
+use super::splice::{splice, write_out_aliases};
+use super::style::{Escapes, Shape, sops_style, write_double, write_single, write_spaces};
+use super::text::{
+    indent_step, line_break, line_end, line_start, newline_of, shift_lines, without_break,
+};
+use crate::edits::Edits;
+use crate::format::{Block, Change, EmitError, FileFormat as _, Layout};
+use crate::secret::SecretBytes;
+use crate::span::Span;
+use crate::tree::operation::{Operation, nested};
+use crate::tree::path::Component;
+use crate::tree::{NodeId, NodeKind, Style, Tree};
+
+/// Returns the edits that make `operation`; `None` for one that has no place.
+pub(super) fn amend(tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+    let (Operation::Replace { id, .. }
+    | Operation::Append { container: id, .. }
+    | Operation::Remove { id }) = *operation;
+    let touched = match operation {
+        Operation::Append { .. } => id.index()..id.index() + 1,
+        _ => id.index()..tree.node(id).end(),
+    };
+    let aliases = write_out_aliases(tree, touched)?;
+    if aliases.is_empty() {
+        return Text::new(tree).amend(operation);
+    }
+    let Some(text) = aliases.try_apply(tree.source()) else { return Ok(None) };
+    let Ok(again) = Yaml.parse(text) else { return Ok(None) };
+    let Some(id) = same_place(tree, id, &again) else { return Ok(None) };
+    let operation = match *operation {
+        Operation::Replace { value, .. } => Operation::Replace { id, value },
+        Operation::Append { key, value, .. } => Operation::Append { container: id, key, value },
+        Operation::Remove { .. } => Operation::Remove { id },
+    };
+    let edits = Text::new(&again).amend(&operation)?;
+    let text = edits.and_then(|edits| edits.try_apply(again.source()));
+    Ok(text.map(|text| Edits::between(tree.source(), &text)))
+}
+
+/// Returns the node that stands in `other` where `id` stands in `tree`; comments do not count.
+fn same_place(tree: &Tree, id: NodeId, other: &Tree) -> Option<NodeId> {
+    let (mut siblings, mut theirs) = (tree.documents(), other.documents());
+    loop {
+        let (ours, their) = loop {
+            let ours = siblings.by_ref().find(|&id| !tree.node(id).kind.is_comment())?;
+            let their = theirs.by_ref().find(|&id| !other.node(id).kind.is_comment())?;
+            if tree.node(ours).end() > id.index() {
+                break (ours, their);
+            }
+        };
+        if ours == id {
+            return Some(their);
+        }
+        siblings = tree.children(ours);
+        theirs = other.children(their);
+    }
+}
+
+/// A text that is changed line by line.
+pub(super) struct Text<'t> {
+    pub(super) tree: &'t Tree,
+    pub(super) source: &'t [u8],
+    newline: &'static [u8],
+}
+
+/// A value behind its key or dash: what follows on the line, with the blank in front of it, and
+/// the whole lines below.
+struct Rendered {
+    first: SecretBytes,
+    /// Each ends in a line break.
+    lines: SecretBytes,
+}
+
+impl<'t> Text<'t> {
+    fn new(tree: &'t Tree) -> Text<'t> {
+        Text { tree, source: tree.source(), newline: newline_of(tree.source()) }
+    }
+
+    fn amend(&self, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        match *operation {
+            Operation::Replace { id, value } => self.replace(id, value, operation),
+            Operation::Append { container, key, value } => self.append(container, key, value),
+            Operation::Remove { id } => self.remove(id),
+        }
+    }
+
+    /// Returns the entries or members of a collection, without the comments between them.
+    pub(super) fn members(&self, container: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.tree.children(container).filter(|&id| !self.tree.node(id).kind.is_comment())
+    }
+
+    fn replace(
+        &self,
+        id: NodeId,
+        value: &Tree,
+        operation: &Operation<'_>,
+    ) -> Result<Option<Edits>, EmitError> {
+        let node = self.tree.node(id);
+        let Some(root) = value.documents().next() else { return Ok(None) };
+        let has_text = node.span.is_some_and(|span| !span.is_empty());
+        if !node.kind.is_container() && !value.node(root).kind.is_container() && has_text {
+            return self.replace_leaf(id, value, root, operation);
+        }
+        if node.site.flow {
+            return amend_flow::replace(self, id, value);
+        }
+        self.rewrite(id, value)
+    }
+
+    /// Writes a scalar over another, in its style.
+    fn replace_leaf(
+        &self,
+        id: NodeId,
+        value: &Tree,
+        root: NodeId,
+        operation: &Operation<'_>,
+    ) -> Result<Option<Edits>, EmitError> {
+        let Ok(mut changed) = operation.apply(self.tree) else { return Ok(None) };
+        let spelled = value.node(root).span.map(|span| &value.source()[span.range()]);
+        let spelled = spelled.filter(|text| {
+            self.tree.node(id).site.properties.is_none() && is_spelled(value.node(root).kind, text)
+        });
+        let verbatim = spelled.map(|text| changed.intern(text));
+        splice(&changed, &[Change { id, verbatim }]).map(Some)
+    }
+
+    /// Exchanges the value of an entry or member that stands in block style; its key or dash stays
+    /// and the comment behind that.
+    fn rewrite(&self, id: NodeId, value: &Tree) -> Result<Option<Edits>, EmitError> {
+        let source = self.source;
+        let node = self.tree.node(id);
+        let Some(head) = self.head_end(id) else { return Ok(None) };
+        let Some(Rendered { first, mut lines }) = self.rendered(id, node.key.is_none(), value)?
+        else {
+            return Ok(None);
+        };
+        let mut edits = Edits::new();
+        let end = match node.span {
+            Some(span) if !span.is_empty() => value_end(self.tree, id).max(head),
+            _ => head,
+        };
+        let line = line_end(source, head);
+        if let (Style::Literal | Style::Folded, Some(span)) = (node.site.style, node.span) {
+            let scalar = BlockScalar::read(source, span);
+            edits.replace(Span::new(head, scalar.header.end as usize), &first);
+            if !source[scalar.content.range()].ends_with(b"\n") {
+                without_break(&mut lines);
+            }
+            edits.replace(scalar.content, &lines);
+            return Ok(Some(edits));
+        }
+        // Up to the end of the last line of the value, with the comment behind it where that is
+        // one of the old collection's own.
+        let is_block = node.kind.is_container() && node.site.style == Style::Block;
+        let below =
+            is_block && self.members(id).next().is_some_and(|first| self.start(first) > line);
+        let last = if is_line_start(source, end) && end > head {
+            end - self.break_before(end)
+        } else {
+            line_end(source, end)
+        };
+        without_break(&mut lines);
+        if !lines.is_empty() {
+            let mut below = SecretBytes::from(self.newline);
+            below.extend_from_slice(&lines);
+            lines = below;
+        }
+        if below {
+            let properties = node.site.properties.map_or(head, |span| span.end as usize);
+            if properties > line {
+                return Ok(None);
+            }
+            let rest = &source[properties..line];
+            let comment = line - rest.trim_ascii_start().len();
+            edits.replace(Span::new(head, comment), &first);
+            if comment < line {
+                edits.insert(comment, b" ");
+            }
+            edits.replace(Span::new(line, last.max(line)), &lines);
+        } else if is_block {
+            let mut text = first;
+            text.extend_from_slice(&lines);
+            edits.replace(Span::new(head, last), &text);
+        } else {
+            edits.replace(Span::new(head, end), &first);
+            edits.insert(line_end(source, end), &lines);
+        }
+        Ok(Some(edits))
+    }
+
+    fn append(
+        &self,
+        container: NodeId,
+        key: Option<&str>,
+        value: &Tree,
+    ) -> Result<Option<Edits>, EmitError> {
+        let node = self.tree.node(container);
+        let step = key.map_or(Component::Index(0), |key| Component::Key(key.to_owned()));
+        let Some(last) = self.members(container).last() else {
+            let is_root = self.tree.documents().any(|root| root == container);
+            let Ok(whole) = nested(&[step], value) else { return Ok(None) };
+            return match is_root {
+                true if self.tree.documents().count() == 1 => self.fill_root(&whole),
+                true => Ok(None),
+                false if node.site.flow => amend_flow::replace(self, container, &whole),
+                // The comments of an empty collection would have to move.
+                false if node.end() > container.index() + 1 => Ok(None),
+                false => self.rewrite(container, &whole),
+            };
+        };
+        if node.site.style == Style::Flow {
+            return amend_flow::append(self, container, last, key, value);
+        }
+        let mut entry = SecretBytes::new();
+        let column = self.tree.node(last).site.indent as usize;
+        write_spaces(&mut entry, column);
+        match key {
+            None => entry.push(b'-'),
+            Some(key) => {
+                let Some(key) = self.key_like(last, key) else { return Ok(None) };
+                entry.extend_from_slice(&key);
+                entry.push(b':');
+            }
+        }
+        let Some(Rendered { first, lines }) = self.rendered(last, key.is_none(), value)? else {
+            return Ok(None);
+        };
+        let quoted =
+            value.documents().next().and_then(|root| self.quoted_like(container, value, root));
+        match quoted {
+            Some(quoted) if lines.is_empty() => {
+                entry.push(b' ');
+                entry.extend_from_slice(&quoted);
+            }
+            _ => entry.extend_from_slice(&first),
+        }
+        entry.extend_from_slice(self.newline);
+        entry.extend_from_slice(&lines);
+        let mut edits = Edits::new();
+        let place = self.end_of_members(container, last, column);
+        if is_line_start(self.source, place) {
+            edits.insert(place, &entry);
+        } else {
+            let Some(root) = self.tree.documents().last() else { return Ok(None) };
+            without_break(&mut entry);
+            let closed = block::close_last_line(self.tree, root, &mut edits)?;
+            let mut text = SecretBytes::from(if closed { &b""[..] } else { self.newline });
+            text.extend_from_slice(&entry);
+            edits.insert(place, &text);
+        }
+        Ok(Some(edits))
+    }
+
+    /// Gives the only document, which is empty, its first entry.
+    fn fill_root(&self, whole: &Tree) -> Result<Option<Edits>, EmitError> {
+        let layout = block::layout_of(self.tree, &Layout::default());
+        let text = emit(whole, &layout)?;
+        block::attach(self.tree, &Block { text: &text, position: None }).map(Some)
+    }
+
+    fn remove(&self, id: NodeId) -> Result<Option<Edits>, EmitError> {
+        let Some(container) = self.container(id) else { return Ok(None) };
+        let members: Vec<NodeId> = self.members(container).collect();
+        let Some(position) = members.iter().position(|&member| member == id) else {
+            return Ok(None);
+        };
+        if self.tree.node(container).site.style == Style::Flow {
+            return Ok(amend_flow::remove(self, id));
+        }
+        let start = self.start(id);
+        let end = self.end_of_lines(id);
+        let line = line_start(self.source, start);
+        let mut edits = Edits::new();
+        let own_line = self.source[line..start].iter().all(|&byte| byte == b' ');
+        if members.len() == 1 {
+            let brackets = match self.tree.node(container).kind {
+                NodeKind::List => "[]",
+                _ => "{}",
+            };
+            let alone = self.tree.children(container).all(|child| child == id);
+            let is_root = self.tree.documents().any(|root| root == container);
+            if alone && !is_root {
+                let empty = crate::format::json::parse_value(SecretBytes::from(brackets))
+                    .map_err(|error| EmitError::whole(error.to_string()))?;
+                return self.rewrite(container, &empty);
+            }
+            // In its place, so that the comments around it stay where they are.
+            let last = without_break_at(self.source, end);
+            edits.replace(Span::new(start, last), brackets.as_bytes());
+            return Ok(Some(edits));
+        }
+        if own_line {
+            edits.remove(self.whole_lines(line, end));
+            return Ok(Some(edits));
+        }
+        // The first of a collection that begins behind a dash: the next one takes its place.
+        let Some(&next) = members.get(position + 1) else { return Ok(None) };
+        let next = self.start(next);
+        let between = &self.source[end.min(next)..next];
+        if between.iter().all(|&byte| byte == b' ') {
+            edits.remove(Span::new(start, next));
+        } else {
+            let before = self.source[..start].trim_ascii_end().len();
+            edits.remove(Span::new(before, without_break_at(self.source, end)));
+        }
+        Ok(Some(edits))
+    }
+
+    /// Returns the collection that holds `id`.
+    pub(super) fn container(&self, id: NodeId) -> Option<NodeId> {
+        let nodes = self.tree.nodes();
+        let at = (0..id.index()).rev().find(|&at| nodes[at].end() > id.index())?;
+        self.tree.id_at(at)
+    }
+
+    /// Returns where an entry or member begins: its key, or its dash.
+    fn start(&self, id: NodeId) -> usize {
+        let node = self.tree.node(id);
+        if let Some(span) = node.key.and_then(|key| key.span) {
+            let before = self.source[..span.start as usize].trim_ascii_end();
+            return match before.last() {
+                Some(b'?') => before.len() - 1,
+                _ => span.start as usize,
+            };
+        }
+        self.head_end(id).map_or(0, |head| head - 1)
+    }
+
+    /// Returns the offset behind the colon or dash of an entry or member.
+    fn head_end(&self, id: NodeId) -> Option<usize> {
+        let node = self.tree.node(id);
+        if let Some(key) = node.key {
+            let end = key.span?.end as usize;
+            let blanks = self.source[end..].iter().take_while(|&&byte| byte == b' ').count();
+            return (self.source.get(end + blanks) == Some(&b':')).then_some(end + blanks + 1);
+        }
+        let value = node.site.properties.or(node.span)?.start.min(node.span?.start) as usize;
+        let before = self.source[..value].trim_ascii_end();
+        before.ends_with(b"-").then_some(before.len())
+    }
+
+    /// Returns where the lines of an entry end, with the comment behind it and those below it that
+    /// stand farther right.
+    fn end_of_lines(&self, id: NodeId) -> usize {
+        let end = match self.tree.node(id).span {
+            Some(span) if span.is_empty() => self.head_end(id),
+            _ => Some(value_end(self.tree, id)),
+        };
+        let column = self.tree.node(id).site.indent as usize;
+        block::lines_end(self.source, end.unwrap_or_default(), self.source.len(), column + 1)
+    }
+
+    /// Returns where a new member goes: behind the last one, and the comments that stand below it
+    /// in its column.
+    fn end_of_members(&self, container: NodeId, last: NodeId, column: usize) -> usize {
+        let end = match self.tree.node(last).span {
+            Some(span) if span.is_empty() => self.head_end(last).unwrap_or_default(),
+            _ => value_end(self.tree, last),
+        };
+        let is_root = self.tree.documents().any(|root| root == container);
+        let limit = self.tree.documents().find(|&root| self.tree.node(root).end() > last.index());
+        let limit = limit.and_then(|root| self.tree.node(root).span);
+        let limit = limit.map_or(self.source.len(), |span| span.end as usize);
+        // On the top level a comment in the first column may be of the next document.
+        let column = if is_root { column } else { column.max(1) };
+        block::lines_end(self.source, end, limit, column)
+    }
+
+    /// Returns the place of whole lines: with the break in front of them, if the last has none.
+    fn whole_lines(&self, start: usize, end: usize) -> Span {
+        let is_open = end == self.source.len() && !is_line_start(self.source, end);
+        let from = if is_open { start - self.break_before(start) } else { start };
+        Span::new(from, end)
+    }
+
+    fn break_before(&self, at: usize) -> usize {
+        at - without_break_at(self.source, at)
+    }
+
+    /// Returns the text of a value behind a key or dash in the column of `beside`.
+    fn rendered(
+        &self,
+        beside: NodeId,
+        in_list: bool,
+        value: &Tree,
+    ) -> Result<Option<Rendered>, EmitError> {
+        let step = if in_list { Component::Index(0) } else { Component::Key("k".to_owned()) };
+        let Ok(whole) = nested(&[step], value) else { return Ok(None) };
+        let indent = Some(indent_step(self.tree) as u32);
+        let layout = Layout { indent, ..Layout::default() };
+        let text = emit(&whole, &layout)?;
+        let column = self.tree.node(beside).site.indent as usize;
+        let head = if in_list { 1 } else { 2 };
+        let line = line_end(&text, 0);
+        let first = SecretBytes::from(&text[head..line]);
+        let lines = shift_lines(&text[line + line_break(&text, line)..], column, self.newline);
+        Ok(Some(Rendered { first, lines }))
+    }
+
+    /// Returns a key with the quotes of another; `None` for one that needs more than a line.
+    fn key_like(&self, model: NodeId, key: &str) -> Option<SecretBytes> {
+        let mut out = SecretBytes::new();
+        let model = self.tree.node(model).key?.span?;
+        let style = sops_style(key);
+        if style == Style::Literal || key.len() > LONGEST_KEY {
+            return None;
+        }
+        match self.source[model.start as usize] {
+            b'"' => write_double(&mut out, key, Escapes::Few),
+            b'\'' if Shape::of(key).reads_single() => write_single(&mut out, key),
+            _ => write_one_line(&mut out, key, style),
+        }
+        Some(out)
+    }
+
+    /// Returns a text in quotes, where all other texts of the collection have the same.
+    fn quoted_like(&self, container: NodeId, value: &Tree, root: NodeId) -> Option<SecretBytes> {
+        let NodeKind::Text(text) = value.node(root).kind else { return None };
+        let text = std::str::from_utf8(value.text(text)).ok()?;
+        let mut styles = self
+            .members(container)
+            .map(|id| self.tree.node(id))
+            .filter(|node| matches!(node.kind, NodeKind::Text(_)))
+            .map(|node| node.site.style);
+        let style = styles.next()?;
+        if styles.any(|other| other != style) {
+            return None;
+        }
+        let mut out = SecretBytes::new();
+        match style {
+            Style::DoubleQuoted => write_double(&mut out, text, Escapes::Few),
+            Style::SingleQuoted if Shape::of(text).reads_single() => write_single(&mut out, text),
+            _ => return None,
+        }
+        Some(out)
+    }
+}
+
+/// The longest key in bytes that is written on the line of its value.
+const LONGEST_KEY: usize = 128;
+
+/// Returns whether a number of JSON is the same in YAML as it is spelled.
+fn is_spelled(kind: NodeKind, text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    match (kind, resolve_plain(text)) {
+        (NodeKind::Float(number), Resolved::Float(other)) => number.to_bits() == other.to_bits(),
+        _ => false,
+    }
+}
+
+/// Returns the offset in front of the line break that ends at `at`, if there is one.
+fn without_break_at(source: &[u8], at: usize) -> usize {
+    let before = &source[..at];
+    let cut = before.strip_suffix(b"\n").unwrap_or(before);
+    cut.strip_suffix(b"\r").unwrap_or(cut).len()
+}

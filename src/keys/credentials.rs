@@ -1,0 +1,99 @@
+//! What keys may use: identities, agents, clients.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::host::{Host, Nowhere};
+use super::{KeyError, MasterKey};
+use crate::secret::SecretBytes;
+
+/// What keys may use. Each kind keeps its own part ([`OwnCredentials`]) in it, made when a key of
+/// the kind is first used; so a file for age costs nothing of the others. A clone is the same
+/// credentials.
+#[derive(Clone)]
+pub struct Credentials {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    host: Arc<dyn Host>,
+    own: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    unwrapped: Mutex<HashMap<Wrapped, SecretBytes>>,
+}
+
+/// Kind, identity and text of a wrapped key.
+type Wrapped = (String, String, String);
+
+/// What a kind of keys keeps for a process: identities, a client, a token.
+pub trait OwnCredentials: Send + Sync + 'static {
+    /// Returns the credentials of the user of `host`. Nothing is read or asked yet but its
+    /// environment: that happens at the first use.
+    fn of_host(host: &Arc<dyn Host>) -> Self;
+}
+
+impl Credentials {
+    /// Returns the credentials of the user of `host`.
+    pub fn of_host(host: Arc<dyn Host>) -> Credentials {
+        let (own, unwrapped) = (Mutex::default(), Mutex::default());
+        Credentials { shared: Arc::new(Shared { host, own, unwrapped }) }
+    }
+
+    /// Returns no credentials: nothing can be unwrapped that needs any.
+    pub fn none() -> Credentials {
+        Credentials::of_host(Arc::new(Nowhere))
+    }
+
+    /// Takes `own` in place of what the host's environment has for that kind.
+    #[must_use]
+    pub fn with<T: OwnCredentials>(self, own: T) -> Credentials {
+        lock(&self.shared.own).insert(TypeId::of::<T>(), Arc::new(own));
+        self
+    }
+
+    /// Returns what a kind keeps.
+    pub fn own<T: OwnCredentials>(&self) -> Arc<T> {
+        let mut all = lock(&self.shared.own);
+        let found = all.get(&TypeId::of::<T>()).cloned();
+        if let Some(own) = found.and_then(|own| own.downcast().ok()) {
+            return own;
+        }
+        let own = Arc::new(T::of_host(&self.shared.host));
+        all.insert(TypeId::of::<T>(), Arc::clone(&own) as Arc<dyn Any + Send + Sync>);
+        own
+    }
+
+    /// Returns the machine.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.shared.host
+    }
+
+    /// Unwraps with `key`, unless that was done before: whoever has many files with the same
+    /// wrapped key asks a service, or touches a token, once.
+    pub(super) fn unwrap(
+        &self,
+        key: &dyn MasterKey,
+        wrapped: &str,
+    ) -> Option<Result<SecretBytes, KeyError>> {
+        let name = (key.kind().to_owned(), key.identity().to_owned(), wrapped.to_owned());
+        if let Some(known) = lock(&self.shared.unwrapped).get(&name) {
+            return Some(Ok(SecretBytes::from(&**known)));
+        }
+        let answer = key.unwrap(wrapped, self);
+        if let Some(Ok(part)) = &answer {
+            lock(&self.shared.unwrapped).insert(name, SecretBytes::from(&**part));
+        }
+        answer
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials")
+    }
+}

@@ -1,0 +1,180 @@
+//! The kinds that SOPS has and this version has no code for: an entry in a file is kept, a request
+//! for a new one is refused by name.
+
+use super::FieldValue;
+use super::kind::{ConfigNames, KeyFlag, KeyKind, KeyOption, Member, MemberField};
+
+/// AWS KMS.
+pub(super) static AWS_KMS: KeyKind = KeyKind {
+    name: "kms",
+    title: "AWS KMS",
+    flag: KeyFlag { long: "kms", short: Some('k'), value: "ARNS", keys: "ARNs of AWS KMS keys" },
+    env: "SOPS_KMS_ARN",
+    options: &[
+        KeyOption {
+            long: "aws-profile",
+            value: "PROFILE",
+            help: "The AWS profile for the KMS keys",
+            field: "aws_profile",
+            is_rule_field: true,
+            read: |text| Ok(FieldValue::Text(text.to_owned())),
+        },
+        KeyOption {
+            long: "encryption-context",
+            value: "KEY:VALUE,...",
+            help: "The encryption context for the KMS keys",
+            field: "context",
+            is_rule_field: false,
+            read: |text| Ok(FieldValue::Text(text.to_owned())),
+        },
+    ],
+    config: ConfigNames {
+        rule: "kms",
+        rule_takes_list_only: false,
+        group: "kms",
+        member: Member::Map(&[
+            MemberField::Part { name: "arn", behind: "", is_required: true },
+            MemberField::Part { name: "role", behind: "+", is_required: false },
+            MemberField::Map("context"),
+            MemberField::Text("aws_profile"),
+        ]),
+    },
+    is_remote: true,
+    is_dated: true,
+    is_in_every_group: false,
+    ignores_blanks: true,
+    code: None,
+};
+
+/// GCP KMS.
+pub(super) static GCP_KMS: KeyKind = KeyKind {
+    name: "gcp_kms",
+    title: "GCP KMS",
+    flag: KeyFlag {
+        long: "gcp-kms",
+        short: None,
+        value: "IDS",
+        keys: "resource ids of GCP KMS keys",
+    },
+    env: "SOPS_GCP_KMS_IDS",
+    options: &[],
+    config: ConfigNames {
+        rule: "gcp_kms",
+        rule_takes_list_only: false,
+        group: "gcp_kms",
+        member: Member::Map(&[MemberField::Part {
+            name: "resource_id",
+            behind: "",
+            is_required: true,
+        }]),
+    },
+    is_remote: true,
+    is_dated: true,
+    is_in_every_group: false,
+    ignores_blanks: true,
+    code: None,
+};
+
+/// `HuaweiCloud` KMS.
+pub(super) static HCKMS: KeyKind = KeyKind {
+    name: "hckms",
+    title: "HuaweiCloud KMS",
+    flag: KeyFlag {
+        long: "hckms",
+        short: None,
+        value: "IDS",
+        keys: "ids of HuaweiCloud KMS keys (`region:uuid`)",
+    },
+    env: "SOPS_HUAWEICLOUD_KMS_IDS",
+    options: &[],
+    config: ConfigNames {
+        rule: "hckms",
+        rule_takes_list_only: true,
+        group: "hckms",
+        member: Member::Map(&[MemberField::Part { name: "key_id", behind: "", is_required: true }]),
+    },
+    is_remote: true,
+    is_dated: true,
+    is_in_every_group: false,
+    ignores_blanks: false,
+    code: None,
+};
+
+/// Azure Key Vault.
+pub(super) static AZURE_KV: KeyKind = KeyKind {
+    name: "azure_kv",
+    title: "Azure Key Vault",
+    flag: KeyFlag {
+        long: "azure-kv",
+        short: None,
+        value: "URLS",
+        keys: "URLs of Azure Key Vault keys",
+    },
+    env: "SOPS_AZURE_KEYVAULT_URLS",
+    options: &[],
+    config: ConfigNames {
+        rule: "azure_keyvault",
+        rule_takes_list_only: false,
+        group: "azure_keyvault",
+        member: Member::Map(&[
+            MemberField::Part { name: "vaultUrl", behind: "", is_required: true },
+            MemberField::Part { name: "key", behind: "/keys/", is_required: true },
+            MemberField::Part { name: "version", behind: "/", is_required: false },
+        ]),
+    },
+    is_remote: true,
+    is_dated: true,
+    is_in_every_group: false,
+    ignores_blanks: false,
+    code: None,
+};
+
+/// The transit engine of `HashiCorp` Vault and of `OpenBao`.
+pub(super) static HC_VAULT: KeyKind = KeyKind {
+    name: "hc_vault",
+    title: "HashiCorp Vault",
+    flag: KeyFlag {
+        long: "hc-vault-transit",
+        short: None,
+        value: "URIS",
+        keys: "URIs of Vault transit keys",
+    },
+    env: "SOPS_VAULT_URIS",
+    options: &[],
+    config: ConfigNames {
+        rule: "hc_vault_transit_uri",
+        rule_takes_list_only: false,
+        group: "hc_vault",
+        member: Member::Text,
+    },
+    is_remote: true,
+    is_dated: true,
+    is_in_every_group: true,
+    ignores_blanks: false,
+    code: None,
+};
+
+/// `OpenPGP`, by `GnuPG`.
+pub(super) static PGP: KeyKind = KeyKind {
+    name: "pgp",
+    title: "PGP",
+    flag: KeyFlag {
+        long: "pgp",
+        short: Some('p'),
+        value: "FINGERPRINTS",
+        keys: "fingerprints of PGP keys",
+    },
+    env: "SOPS_PGP_FP",
+    options: &[],
+    config: ConfigNames {
+        rule: "pgp",
+        rule_takes_list_only: false,
+        group: "pgp",
+        member: Member::Text,
+    },
+    is_remote: false,
+    is_dated: true,
+    is_in_every_group: false,
+    ignores_blanks: true,
+    code: None,
+};

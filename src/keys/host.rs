@@ -1,0 +1,116 @@
+//! The machine that keys run on, as far as they need it.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::secret::SecretBytes;
+
+/// The machine that keys run on: its environment, files and programs, and the user at its
+/// terminal.
+///
+/// Only [`Host::read_file`] has to be there; a host without the rest has no environment, runs no
+/// program and asks nobody.
+pub trait Host: Send + Sync {
+    /// Reads a whole file of at most `limit` bytes, also one that is a pipe or a device.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is longer.
+    fn read_file(&self, path: &Path, limit: usize) -> io::Result<SecretBytes>;
+
+    /// Returns a variable of the environment, also an empty one.
+    fn variable(&self, name: &str) -> Option<OsString> {
+        let _ = name;
+        None
+    }
+
+    /// Runs a command line, split into words without a shell, and returns what it printed.
+    ///
+    /// # Errors
+    /// A message for people that holds nothing of what was printed.
+    fn run_command_line(&self, command: &str, env: &[(&str, &str)]) -> Result<SecretBytes, String> {
+        let _ = (command, env);
+        Err("no programs are run here".to_owned())
+    }
+
+    /// Runs a program with a text as its standard input.
+    ///
+    /// # Errors
+    /// A message for people, if it cannot be started.
+    fn run(&self, run: &Run<'_>) -> Result<Finished, String> {
+        let _ = run;
+        Err("no programs are run here".to_owned())
+    }
+
+    /// Runs a program and talks with it over its standard input and output; when `talk` is done,
+    /// the program's input is closed, and it is waited for, or ended if it does not end.
+    ///
+    /// # Errors
+    /// A message for people, if it cannot be started.
+    fn converse(&self, run: &Run<'_>, talk: &mut Talk<'_>) -> Result<(), String> {
+        let _ = (run, talk);
+        Err("no programs are run here".to_owned())
+    }
+
+    /// Asks the user at the terminal, never on standard input or output.
+    ///
+    /// # Errors
+    /// A message for people, if there is no terminal or no answer.
+    fn ask(&self, question: &Question<'_>) -> Result<SecretBytes, String> {
+        let _ = question;
+        Err("nobody can be asked here".to_owned())
+    }
+
+    /// Tells the user something that does not end the work: what is waited for, what a plugin
+    /// says.
+    fn tell(&self, message: &str) {
+        let _ = message;
+    }
+}
+
+/// What is said between this program and one that it started: writes to its input, reads from its
+/// output.
+pub type Talk<'t> = dyn FnMut(&mut dyn Write, &mut dyn Read) + 't;
+
+/// A program to run. Its arguments are fixed by the code that asks for it: they hold no secret, and
+/// no shell reads them.
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
+    /// A name that is looked for in `PATH`, or a path with a separator.
+    pub program: &'a str,
+    /// Its arguments.
+    pub arguments: &'a [&'a str],
+    /// Variables besides those of this process.
+    pub env: &'a [(&'a str, &'a str)],
+    /// Its standard input.
+    pub input: &'a [u8],
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it printed.
+    pub output: SecretBytes,
+    /// What it said on its standard error, for messages.
+    pub said: String,
+    /// How it ended, for messages; `None` if it succeeded.
+    pub failure: Option<String>,
+}
+
+/// What the user is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The text, without a blank at its end.
+    pub text: &'a str,
+    /// Whether the answer is secret, and is not shown while it is typed.
+    pub is_secret: bool,
+}
+
+/// A machine without anything.
+pub(super) struct Nowhere;
+
+impl Host for Nowhere {
+    fn read_file(&self, _: &Path, _: usize) -> io::Result<SecretBytes> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
