@@ -63,7 +63,8 @@ pub fn metadata(data: &[u8]) {
             continue;
         };
         black_box(file.has_sealed_values());
-        black_box(file.clear_leaves());
+        black_box(file.in_clear());
+        black_box(file.malformed());
         black_box(format!("{:?}", file.metadata()));
         black_box(file.metadata().selector());
         let with_nothing = file.data_key(&Credentials::none(), keys::DEFAULT_DECRYPTION_ORDER);

@@ -105,6 +105,12 @@ pub struct KeyFlags<F: Form> {
     form: PhantomData<F>,
 }
 
+impl<F: Form> Default for KeyFlags<F> {
+    fn default() -> KeyFlags<F> {
+        KeyFlags { texts: Vec::new(), options: Vec::new(), form: PhantomData }
+    }
+}
+
 impl<F: Form> KeyFlags<F> {
     /// Returns whether no key is asked for.
     pub fn is_empty(&self) -> bool {
