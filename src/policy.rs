@@ -50,12 +50,6 @@ impl Policy {
             mac_only_encrypted: rule.mac_only_encrypted,
         }
     }
-
-    /// Returns whose key an identity is, as the rule's comments have it.
-    pub fn name_of(&self, kind: &str, identity: &str) -> Option<&str> {
-        let mut recipients = self.groups.iter().flatten();
-        recipients.find(|recipient| recipient.is(kind, identity))?.name.as_deref()
-    }
 }
 
 /// Somebody who can decrypt.
@@ -183,7 +177,7 @@ mod tests {
     fn file(groups: &[&[&str]], threshold: usize) -> Metadata {
         let key = |recipient: &&str| {
             let fields = vec![("recipient".to_owned(), FieldValue::Text((*recipient).to_owned()))];
-            WrappedKey::new(keys::from_fields("age", fields))
+            WrappedKey::new(keys::from_fields("age", fields), Timestamp::UNIX_EPOCH)
         };
         let groups =
             groups.iter().map(|keys| KeyGroup { keys: keys.iter().map(key).collect() }).collect();
