@@ -16,6 +16,7 @@ pub mod io;
 pub mod machine;
 pub mod os;
 pub mod personality;
+pub mod rekey;
 pub mod ui;
 
 use std::path::Path;
@@ -24,8 +25,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::cli::args::{Cli, Command, ServiceArgs};
-use crate::cli::commands::{check, decrypt, edit, encrypt};
+use crate::cli::args::{Cli, Command, GroupsCommand, ServiceArgs};
+use crate::cli::commands::{check, decrypt, edit, encrypt, groups, rotate, updatekeys};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -58,6 +59,10 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Encrypt(arguments) => Some(&arguments.services),
         Command::Decrypt(arguments) => Some(&arguments.services),
         Command::Edit(arguments) => Some(&arguments.services),
+        Command::Rotate(arguments) => Some(&arguments.services),
+        Command::Updatekeys(arguments) => Some(&arguments.services),
+        Command::Groups(GroupsCommand::Add(arguments)) => Some(&arguments.services),
+        Command::Groups(GroupsCommand::Delete(arguments)) => Some(&arguments.services),
         Command::Check(_) | Command::Git(_) => None,
     };
     if services.is_some_and(ServiceArgs::is_foreign) {
@@ -68,6 +73,12 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Encrypt(arguments) => encrypt::run(&context, config, arguments),
         Command::Decrypt(arguments) => decrypt::run(&context, config, arguments),
         Command::Edit(arguments) => edit::run(&context, config, arguments),
+        Command::Rotate(arguments) => rotate::run(&context, config, arguments),
+        Command::Updatekeys(arguments) => updatekeys::run(&context, config, arguments),
+        Command::Groups(GroupsCommand::Add(arguments)) => groups::add(&context, config, arguments),
+        Command::Groups(GroupsCommand::Delete(arguments)) => {
+            groups::delete(&context, config, arguments)
+        }
         Command::Check(arguments) => check::run(&context, config, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
     }

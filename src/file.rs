@@ -7,6 +7,7 @@
 mod inspect;
 mod leaves;
 mod open;
+mod rekey;
 mod reuse;
 mod seal;
 mod spelling;
@@ -97,7 +98,9 @@ impl EncryptedFile {
 
     /// Returns what another rule covers and that stands in clear; `None` covers everything.
     pub fn in_clear_by(&self, selector: Option<&Selector>) -> InClear {
-        inspect::in_clear(&self.tree, selector, self.format)
+        inspect::in_clear(&self.tree, selector, self.format, |id| {
+            inspect::looks_sealed_at(&self.tree, id)
+        })
     }
 
     /// Returns the values and comments that begin as a ciphertext does and are none.
@@ -120,6 +123,15 @@ impl EncryptedFile {
     /// If a value does not open.
     pub fn decrypt_ignoring_mac(self, data_key: &DataKey) -> Result<DecryptedFile, FileError> {
         open::decrypt(self, data_key, false)
+    }
+
+    /// Returns the text of the file with other metadata, which wraps the same data key. Everything
+    /// but the block stays byte for byte. It needs no key.
+    ///
+    /// # Errors
+    /// If the metadata cannot be written into the text.
+    pub fn with_metadata(&self, metadata: &Metadata) -> Result<SecretBytes, FileError> {
+        rekey::with_metadata(self, metadata)
     }
 }
 
@@ -241,12 +253,28 @@ impl DecryptedFile {
         format.emit(&self.tree, layout)
     }
 
+    /// Returns what another rule covers and that the file has in clear.
+    pub fn in_clear_by(&self, selector: &Selector) -> InClear {
+        inspect::in_clear(&self.tree, Some(selector), self.format, |id| {
+            self.opened.binary_search_by_key(&id, |leaf| leaf.id).is_ok()
+        })
+    }
+
     /// Returns what encrypting the changed text needs: the metadata, and what may be used again.
     ///
     /// # Errors
     /// If the plain text of the file does not parse, which would be an error of the format.
     pub fn into_previous(self) -> Result<(Metadata, Previous), FileError> {
         reuse::previous(self)
+    }
+
+    /// Returns the text of the file, sealed with another data key, which `metadata` wraps; the MAC
+    /// is filled in. Only ciphertexts and metadata change.
+    ///
+    /// # Errors
+    /// If what was written would not decrypt to the same text.
+    pub fn reseal(self, metadata: Metadata, data_key: &DataKey) -> Result<SecretBytes, FileError> {
+        rekey::reseal(self, metadata, data_key)
     }
 }
 
@@ -274,7 +302,8 @@ pub fn split_metadata(
 
 /// Returns what `selector` covers in a plain text, or all there is: what encrypting it would hide.
 pub fn covered(document: &Document, selector: Option<&Selector>) -> InClear {
-    inspect::in_clear(document.tree(), selector, document.format())
+    let tree = document.tree();
+    inspect::in_clear(tree, selector, document.format(), |id| inspect::looks_sealed_at(tree, id))
 }
 
 /// Returns whether a text has metadata of SOPS' kind, so that it is encrypted already.

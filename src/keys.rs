@@ -177,21 +177,45 @@ pub fn wrap_all(
         let needed = needed_groups(groups.len(), threshold);
         shamir::split(data_key.as_bytes(), groups.len(), needed)?
     };
+    let groups = groups.iter_mut().zip(&parts);
+    wrap(groups.flat_map(|(group, part)| group.keys.iter_mut().map(move |key| (key, part))), with)
+}
+
+/// Wraps `data_key` for the keys of a file's only group that have not wrapped it yet; the others
+/// stay as they are. Nothing is changed on an error.
+///
+/// # Errors
+/// If the group is empty, or a key fails: all failures are listed.
+pub fn wrap_new(
+    group: &mut KeyGroup,
+    data_key: &DataKey,
+    with: &Credentials,
+) -> Result<(), WrapError> {
+    if group.keys.is_empty() {
+        return Err(WrapError::EmptyGroup);
+    }
+    let whole = SecretBytes::from(&data_key.as_bytes()[..]);
+    let new = group.keys.iter_mut().filter(|key| key.wrapped.is_none());
+    wrap(new.map(|key| (key, &whole)), with)
+}
+
+/// Wraps a part of a data key for each key.
+fn wrap<'k>(
+    keys: impl Iterator<Item = (&'k mut WrappedKey, &'k SecretBytes)>,
+    with: &Credentials,
+) -> Result<(), WrapError> {
     let mut wrapped = Vec::new();
     let mut failures = Vec::new();
-    for (group, part) in groups.iter().zip(&parts) {
-        for key in &group.keys {
-            match key.key.wrap(part, with) {
-                Ok(text) => wrapped.push(text),
-                Err(error) => failures.push((key.key.identity().to_owned(), error)),
-            }
+    for (key, part) in keys {
+        match key.key.wrap(part, with) {
+            Ok(text) => wrapped.push((key, text)),
+            Err(error) => failures.push((key.key.identity().to_owned(), error)),
         }
     }
     if !failures.is_empty() {
         return Err(WrapError::Keys { failures });
     }
-    let keys = groups.iter_mut().flat_map(|group| &mut group.keys);
-    for (key, text) in keys.zip(wrapped) {
+    for (key, text) in wrapped {
         key.wrapped = Some(text);
     }
     Ok(())

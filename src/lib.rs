@@ -75,6 +75,7 @@ pub mod keys;
 pub mod merge;
 pub mod metadata;
 pub mod number;
+pub mod policy;
 pub mod secret;
 pub mod selector;
 pub mod span;

@@ -1,13 +1,14 @@
 //! The metadata of an encrypted file: its `sops` block.
 //!
 //! [`Metadata::read`] takes a block as the format cut it out, in whichever spelling SOPS or an
-//! older release wrote it. A block is never written anew when it need not be: [`Metadata::patch`]
+//! older release wrote it. A block is never written anew when it need not be: [`Metadata::update`]
 //! changes the fields that an edit changes in the block's own text, so that fields that are not
 //! known, their order and comments stay. [`Metadata::to_tree`] makes the tree of a new block, with
 //! the fields sorted as SOPS 3.13 does.
 
 mod fields;
 mod flat;
+mod rewrite;
 mod write;
 
 use crate::crypt::canonical;

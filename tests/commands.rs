@@ -6,4 +6,5 @@ mod decrypt;
 mod default_file;
 mod edit;
 mod encrypt;
+mod rekey;
 mod writes;

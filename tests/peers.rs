@@ -36,8 +36,13 @@ fn installed(path: &str) -> PathBuf {
 
 /// Checks encrypted files with `tests/peers/check.py`: every value decrypts, the MAC is right.
 pub(crate) fn assert_valid<P: AsRef<Path>>(files: &[P]) {
+    assert_valid_with(&ALICE.path(), files);
+}
+
+/// The same, with the identities of another file.
+pub(crate) fn assert_valid_with<P: AsRef<Path>>(identities: &Path, files: &[P]) {
     let mut command = checker("verify");
-    command.arg("--identity").arg(ALICE.path());
+    command.arg("--identity").arg(identities);
     for file in files {
         command.arg(file.as_ref());
     }

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["format", "crypt", "selector"],
     &["document", "keys"],
     &["metadata", "config"],
-    &["file"],
+    &["file", "policy"],
     &["check", "merge", "diff", "scan", "remote"],
     &["cli"],
 ];

@@ -6,12 +6,15 @@ pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
 pub mod git;
+pub mod groups;
 pub mod keys;
 pub mod legacy;
 pub mod opening;
+pub mod rotate;
 pub mod rules;
 pub mod services;
 pub mod types;
+pub mod updatekeys;
 
 use std::path::PathBuf;
 
@@ -24,12 +27,15 @@ pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
 pub use self::git::GitArgs;
+pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
 pub use self::legacy::normalise;
 pub use self::opening::OpenArgs;
+pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
-pub use self::types::TypeArgs;
+pub use self::types::{InputTypeArgs, TypeArgs};
+pub use self::updatekeys::UpdatekeysArgs;
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
@@ -53,6 +59,13 @@ pub enum Command {
     Decrypt(Box<DecryptArgs>),
     /// Edit an encrypted file, or make a new one
     Edit(Box<EditArgs>),
+    /// Encrypt with a new data key, and add or remove recipients
+    Rotate(Box<RotateArgs>),
+    /// Give files the recipients of their creation rule
+    Updatekeys(Box<UpdatekeysArgs>),
+    /// Add or delete a key group
+    #[command(subcommand)]
+    Groups(GroupsCommand),
     /// Find files and values that should be encrypted and are not, and damaged files
     Check(Box<CheckArgs>),
     /// Set up a git repository: hook, diffs and merges

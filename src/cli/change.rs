@@ -108,10 +108,38 @@ impl Subject {
     /// # Errors
     /// If it cannot be written; the old file is untouched then.
     pub fn write(&self, context: &Context, sealed: &[u8]) -> Result<(), CliError> {
-        let target = context.env.absolute(&self.path);
-        context.tell(&io::write_atomic_if_unchanged(&target, sealed, Mode::Keep, &self.stamp)?);
-        Ok(())
+        replace(context, &self.path, sealed, &self.stamp)
     }
+}
+
+/// Replaces a file that was read with `stamp`, unless somebody else changed it meanwhile, and says
+/// what is not as before with it.
+///
+/// # Errors
+/// If it cannot be written; the old file is untouched then.
+pub fn replace(context: &Context, path: &Path, text: &[u8], stamp: &Stamp) -> Result<(), CliError> {
+    let target = context.env.absolute(path);
+    context.tell(&io::write_atomic_if_unchanged(&target, text, Mode::Keep, stamp)?);
+    Ok(())
+}
+
+/// Writes the result of a command: over the file that was read, to an output, or to standard
+/// output.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn put(
+    context: &Context,
+    text: &[u8],
+    in_place: Option<(&Path, &Stamp)>,
+    output: Option<&Path>,
+) -> Result<(), CliError> {
+    match (in_place, output) {
+        (Some((path, stamp)), _) => return replace(context, path, text, stamp),
+        (None, Some(path)) => context.tell(&io::write_atomic(path, text, Mode::Keep)?),
+        (None, None) => io::write_stdout(text)?,
+    }
+    Ok(())
 }
 
 /// Returns whether version `a` is newer than `b`; what is no version is not.

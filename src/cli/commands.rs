@@ -5,6 +5,9 @@ pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
 pub mod git;
+pub mod groups;
+pub mod rotate;
+pub mod updatekeys;
 
 use std::path::{Path, PathBuf};
 

@@ -12,12 +12,13 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::os::attributes;
 use crate::config::{
-    Config, ConfigWarning, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, MAX_SIZE, Strictness,
-    candidates, relative,
+    Config, ConfigWarning, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, KeySpec, MAX_SIZE,
+    Strictness, candidates, relative,
 };
 use crate::format::{FileFormat, Layout};
 use crate::keys::age::Identities;
 use crate::keys::{self, KeyError, KeyGroup, MasterKey, WrapError, WrappedKey};
+use crate::policy::Recipient;
 use crate::selector::{BadPattern, Selector};
 
 /// What a new file is encrypted with.
@@ -71,9 +72,7 @@ pub fn for_file(
     let asked = asked_keys(context, keys)?;
     let groups = match (asked, matching) {
         (Some(group), _) => vec![group],
-        (None, Some(rule)) => {
-            rule.groups.iter().map(|spec| group(context, spec)).collect::<Result<_, _>>()?
-        }
+        (None, Some(rule)) => self::groups(context, rule, &[])?,
         (None, None) => return Err(no_keys(context, name)),
     };
     let binary = format.container().is_some();
@@ -100,6 +99,48 @@ pub fn for_file(
         mac_only_encrypted: mac_only && !binary,
         layout: Layout { indent, ..Layout::default() },
     })
+}
+
+/// The creation rule of a file that is encrypted already.
+#[derive(Debug)]
+pub enum RuleFor {
+    /// There is no config.
+    NoConfig,
+    /// The config at this path has no creation rules.
+    NoRules(PathBuf),
+    /// No rule of the config matches the file.
+    NoMatch(CliError),
+    /// The rule, in the config at this path.
+    Rule(Box<CreationRule>, PathBuf),
+}
+
+/// Returns the creation rule of the file called `name`.
+///
+/// # Errors
+/// If the config is not usable.
+pub fn of_file(context: &Context, config: Option<&Path>, name: &Path) -> Result<RuleFor, CliError> {
+    let file = context.env.absolute(name);
+    let Some(found) = find(context, config, &file)? else { return Ok(RuleFor::NoConfig) };
+    if found.config.creation_rules.is_none() {
+        return Ok(RuleFor::NoRules(found.path));
+    }
+    Ok(match found.rule(&file) {
+        Some(rule) => RuleFor::Rule(Box::new(rule.clone()), found.path.clone()),
+        None => RuleFor::NoMatch(no_rule(&found, name)),
+    })
+}
+
+/// Returns the key groups that a rule asks for. A key that is in `present` already is taken from
+/// there, with what it wrapped; so are keys of kinds that are not built in.
+///
+/// # Errors
+/// If a key is not usable, or a group is empty.
+pub fn groups(
+    context: &Context,
+    rule: &CreationRule,
+    present: &[KeyGroup],
+) -> Result<Vec<KeyGroup>, CliError> {
+    rule.groups.iter().map(|spec| group(context, spec, present)).collect()
 }
 
 /// Returns the default file of the config that is found from the working directory, if one is
@@ -276,16 +317,25 @@ fn asked_keys(context: &Context, keys: &KeyArgs) -> Result<Option<KeyGroup>, Cli
     Ok((!keys.is_empty()).then(|| new_group(context, keys)))
 }
 
-fn group(context: &Context, spec: &KeyGroupSpec) -> Result<KeyGroup, CliError> {
-    let keys = spec
-        .keys
-        .iter()
-        .map(|key| keys::parse(key.kind, &key.text, &key.options))
-        .collect::<Result<Vec<_>, KeyError>>()?;
+fn group(
+    context: &Context,
+    spec: &KeyGroupSpec,
+    present: &[KeyGroup],
+) -> Result<KeyGroup, CliError> {
+    let key = |key: &KeySpec| {
+        let recipient = Recipient::of_rule(key);
+        let mut keys = present.iter().flat_map(|group| &group.keys);
+        match keys.find(|key| recipient.is(key.key.kind(), key.key.identity())) {
+            Some(present) => Ok(present.clone()),
+            None => keys::parse(key.kind, &key.text, &key.options)
+                .map(|key| WrappedKey::new(key, context.env.now())),
+        }
+    };
+    let keys = spec.keys.iter().map(key).collect::<Result<Vec<_>, KeyError>>()?;
     if keys.is_empty() {
         return Err(WrapError::EmptyGroup.into());
     }
-    Ok(new_group(context, keys))
+    Ok(KeyGroup { keys })
 }
 
 /// Returns a group of keys that have not wrapped anything yet.

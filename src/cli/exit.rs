@@ -21,6 +21,8 @@ pub enum Exit {
     EncryptTree,
     /// A value that does not decrypt.
     DecryptTree,
+    /// Keys to add to, or to take out of, a file that does not exist.
+    KeysOfNoFile,
     /// A missing or wrong MAC.
     Mac,
     /// A tree path that is not one.
@@ -55,6 +57,7 @@ impl Exit {
             Exit::Conflict => 8,
             Exit::EncryptTree => 23,
             Exit::DecryptTree => 25,
+            Exit::KeysOfNoFile => 49,
             Exit::Mac => 51,
             Exit::TreePath => 91,
             Exit::EmptyDocument => 92,

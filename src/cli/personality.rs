@@ -114,4 +114,38 @@ impl Personality {
     pub fn exits_with_signal(self) -> bool {
         self.is_encfile()
     }
+
+    /// Whether wrapping a data key anew is refused where the file has recipients that its creation
+    /// rule does not have, or a weaker threshold or rule; SOPS does not look, and here it is a
+    /// warning then.
+    pub fn refuses_weaker_than_rule(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether removing a key that a file does not have is refused; SOPS removes nothing.
+    pub fn refuses_unknown_removal(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether `updatekeys` makes a new data key where a recipient is removed; SOPS keeps it, and
+    /// so lets them read what is encrypted later.
+    pub fn rotates_on_removal(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether `updatekeys` takes the threshold of the creation rule; SOPS keeps that of the file.
+    pub fn takes_threshold_of_rule(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether the exit code of several failures is that of the first one; for `updatekeys`, SOPS
+    /// exits with 1.
+    pub fn exits_as_first_failure(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether recipients are shown with the names that the config's comments give them.
+    pub fn names_recipients(self) -> bool {
+        self.is_encfile()
+    }
 }

@@ -48,12 +48,13 @@ pub struct InClear {
     pub comments: LeafPlaces,
 }
 
-/// Returns what `selector`, or `None` for everything, covers in a tree of `format` and that stands
-/// in clear.
+/// Returns what `selector`, or `None` for everything, covers in a tree of `format` and that is not
+/// `sealed`.
 pub(super) fn in_clear(
     tree: &Tree,
     selector: Option<&Selector>,
     format: &dyn FileFormat,
+    sealed: impl Fn(NodeId) -> bool,
 ) -> InClear {
     let mut leaves = match selector.filter(|_| format.container().is_none()) {
         Some(selector) => Leaves::new(selector),
@@ -65,19 +66,32 @@ pub(super) fn in_clear(
             if let Some(text) = tree.comment(id)
                 && leaves.selects_comment(text)
                 && !text.is_empty()
-                && !looks_sealed(text)
+                && !sealed(id)
             {
                 comments.push(id);
             }
             continue;
         }
         let selected = leaves.selects_value(tree, id);
-        let sealed = matches!(tree.value(id), Some(Value::Text(text)) if looks_sealed(text));
-        if selected && has_content(tree, id) && !sealed {
+        if selected && has_content(tree, id) && !sealed(id) {
             values.push(id);
         }
     }
     InClear { values: places(tree, &values), comments: places(tree, &comments) }
+}
+
+/// Returns whether a value or comment begins as a ciphertext does.
+pub(super) fn looks_sealed_at(tree: &Tree, id: NodeId) -> bool {
+    text(tree, id).is_some_and(looks_sealed)
+}
+
+/// Returns the text of a value or comment, if it has one.
+fn text(tree: &Tree, id: NodeId) -> Option<&[u8]> {
+    match tree.value(id) {
+        Some(Value::Text(text)) => Some(text),
+        Some(_) => None,
+        None => tree.comment(id),
+    }
 }
 
 /// Returns the values and comments that begin as a ciphertext does and are none.
@@ -85,12 +99,7 @@ pub(super) fn malformed(tree: &Tree) -> LeafPlaces {
     let mut found = Vec::new();
     for index in 0..tree.nodes().len() {
         let Some(id) = tree.id_at(index) else { break };
-        let text = match tree.value(id) {
-            Some(Value::Text(text)) => Some(text),
-            Some(_) => None,
-            None => tree.comment(id),
-        };
-        let Some(text) = text.filter(|text| looks_sealed(text)) else { continue };
+        let Some(text) = text(tree, id).filter(|text| looks_sealed(text)) else { continue };
         if !Sealed::parse(text).is_ok_and(|sealed| sealed.is_well_formed()) {
             found.push(id);
         }

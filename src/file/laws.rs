@@ -64,7 +64,43 @@ fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>
         let edited = String::from_utf8_lossy(&edited).into_owned();
         return Err(format!("{}\n-- was edited to\n{edited}", show()));
     }
+    rekeyed(format, &sealed).map_err(|why| format!("{why}\n-- of\n{}", show()))?;
     Ok(Some(()))
+}
+
+/// Other keys change the metadata, and another data key the ciphertexts; nothing else. That the
+/// values stay is checked by what is tested.
+fn rekeyed(format: &'static dyn FileFormat, sealed: &[u8]) -> Result<(), String> {
+    let failed = |error: FileError| format!("not rekeyed: {error}");
+    let file = EncryptedFile::parse(format, SecretBytes::from(sealed)).map_err(failed)?;
+    let same = file.with_metadata(file.metadata()).map_err(failed)?;
+    if *same != *sealed {
+        return Err(format!("rewritten as\n{}", String::from_utf8_lossy(&same)));
+    }
+    let mut metadata = file.metadata().clone();
+    let again = metadata.groups[0].keys.clone();
+    metadata.groups[0].keys.extend(again);
+    let rewrapped = file.with_metadata(&metadata).map_err(failed)?;
+    EncryptedFile::parse(format, rewrapped)
+        .and_then(|file| file.decrypt(&key()))
+        .map_err(|error| format!("not readable with a further recipient: {error}"))?;
+
+    let metadata = file.metadata().clone();
+    let resealed = file
+        .decrypt(&key())
+        .and_then(|file| file.reseal(metadata, &DataKey::from_bytes(&[4; 32]).unwrap()))
+        .map_err(failed)?;
+    let ciphertext = regex::bytes::Regex::new(r"ENC\[AES256_GCM,data:[^\]]*\]").unwrap();
+    let masked = |text: &[u8]| ciphertext.replace_all(text, &b"ENC"[..]).into_owned();
+    if masked(sealed) != masked(&resealed) {
+        return Err(format!("resealed as\n{}", String::from_utf8_lossy(&resealed)));
+    }
+    let old = ciphertext.find_iter(sealed).map(|found| found.as_bytes());
+    let old: std::collections::HashSet<&[u8]> = old.collect();
+    if ciphertext.find_iter(&resealed).any(|found| old.contains(found.as_bytes())) {
+        return Err("an old ciphertext is still there".to_owned());
+    }
+    Ok(())
 }
 
 fn testdata(path: &str) -> std::path::PathBuf {

@@ -110,15 +110,10 @@ fn encrypt_once(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileE
         body = container.parse(container.emit(&tree, &layout)?)?;
         &body
     };
-    let old_block = match &previous {
-        Some(Previous { block: Some(block), .. }) => metadata.patch(block, container)?,
-        _ => None,
-    };
-    let block = if let Some(block) = old_block {
-        block
-    } else {
-        let block = metadata.to_tree(container.metadata_layout())?;
-        container.emit(&block, &container.layout_of(body, &layout))?
+    let layout = container.layout_of(body, &layout);
+    let block = match &previous {
+        Some(Previous { block: Some(block), .. }) => metadata.update(block, container, &layout)?,
+        _ => container.emit(&metadata.to_tree(container.metadata_layout())?, &layout)?,
     };
     let place = previous.as_deref().and_then(|previous| previous.position);
     let block = Block { text: &block, position: place };
@@ -190,13 +185,9 @@ fn with_layout(
     if unchanged {
         return Ok(text);
     }
-    let cipher = data_key.cipher();
-    let mut sealed = SecretBytes::new();
-    Sealer::new(&cipher)
-        .seal(ValueType::Text, &spellings.write(), LAYOUT_PATH, &mut sealed)
-        .map_err(|error| FileError::Value { path: String::new(), position: None, error })?;
+    let sealed = seal_text(&data_key.cipher(), &spellings.write(), LAYOUT_PATH)?;
     let mut tree = format.parse(text)?;
-    Ok(metadata::set_layout(&mut tree, format, &String::from_utf8_lossy(&sealed))?)
+    Ok(metadata::set_layout(&mut tree, format, &sealed)?)
 }
 
 /// A comment of the document.
@@ -407,11 +398,20 @@ fn value_error(tree: &Tree, id: NodeId, error: ValueError) -> FileError {
     FileError::Value { path: tree.path(id), position: position(tree, id), error }
 }
 
-fn seal_mac(cipher: &Cipher, mac: Mac, metadata: &Metadata) -> Result<String, FileError> {
+/// Seals the MAC for the time of the last change.
+pub(super) fn seal_mac(
+    cipher: &Cipher,
+    mac: Mac,
+    metadata: &Metadata,
+) -> Result<String, FileError> {
+    seal_text(cipher, &mac.finish(), metadata.mac_path().as_bytes())
+}
+
+/// Seals a text of the metadata.
+pub(super) fn seal_text(cipher: &Cipher, text: &[u8], path: &[u8]) -> Result<String, FileError> {
     let mut out = SecretBytes::new();
-    let digest = mac.finish();
     Sealer::new(cipher)
-        .seal(ValueType::Text, &digest, metadata.mac_path().as_bytes(), &mut out)
+        .seal(ValueType::Text, text, path, &mut out)
         .map_err(|error| FileError::Value { path: String::new(), position: None, error })?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }

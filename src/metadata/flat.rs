@@ -10,8 +10,10 @@ use crate::keys::FieldValue;
 use crate::metadata::{BLOCK, FLAT_START, MetadataError};
 use crate::tree::{Tree, Value};
 
-const MAP: &str = "__map_";
-const LIST: &str = "__list_";
+/// The step into a map.
+pub(super) const MAP: &str = "__map_";
+/// The step into a list.
+pub(super) const LIST: &str = "__list_";
 
 /// How many steps a flattened key may have; SOPS needs 6.
 const MAX_STEPS: usize = 32;

@@ -88,7 +88,7 @@ fn a_patch_changes_its_fields_alone() {
                 \"age\":[{\"recipient\":\"r\",\"enc\":\"x\"}]}}";
     let mut metadata = read(text).unwrap();
     metadata.mac = Some("new".to_owned());
-    let patched = metadata.patch(text.as_bytes(), &Json).unwrap().unwrap();
+    let patched = metadata.update(text.as_bytes(), &Json, &Layout::default()).unwrap();
     assert_eq!(std::str::from_utf8(&patched).unwrap(), text.replace("old", "new"));
 }
 
@@ -155,4 +155,67 @@ fn a_block_of_many_fields_is_read_at_once() {
     let fields: Vec<String> = (0..200_000).map(|n| format!(",\"x{n}\":\"\"")).collect();
     let fields = fields.concat();
     assert_eq!(read(&block(&fields)).unwrap().keys().count(), 1);
+}
+
+/// Returns the recipients and wrapped keys with one more key.
+fn with_further_key(text: &str) -> Metadata {
+    let mut metadata = read(text).unwrap();
+    let fields = vec![("recipient".to_owned(), FieldValue::Text("age1new".to_owned()))];
+    let mut key = WrappedKey::new(keys::from_fields("age", fields));
+    key.wrapped = Some("wrapped".to_owned());
+    metadata.groups[0].keys.push(key);
+    metadata
+}
+
+#[test]
+fn a_further_key_leaves_the_other_fields_in_their_order() {
+    let text = "{\"sops\": {\"version\":\"3.11.0\", \"x\": {\"b\": [1, true], \"a\": \"1\"}, \"pgp\": null, \"kms\": [],\
+                \"age\":[{\"recipient\":\"r\",\"enc\":\"x\"}], \"lastmodified\":\"2026-01-02T03:04:05Z\",\
+                \"mac\": \"m\", \"unencrypted_suffix\": \"_u\"}}";
+    let layout = Layout { compact: true, ..Layout::default() };
+    let updated = with_further_key(text).update(text.as_bytes(), &Json, &layout).unwrap();
+    let expected = "{\"sops\":{\"version\":\"3.11.0\",\"x\":{\"b\":[1,true],\"a\":\"1\"},\"pgp\":null,\"kms\":[],\
+                    \"age\":[{\"enc\":\"x\",\"recipient\":\"r\"},{\"enc\":\"wrapped\",\"recipient\":\"age1new\"}],\
+                    \"lastmodified\":\"2026-01-02T03:04:05Z\",\"mac\":\"m\",\"unencrypted_suffix\":\"_u\"}}";
+    assert_eq!(std::str::from_utf8(&updated).unwrap().trim_end(), expected);
+}
+
+#[test]
+fn one_group_becomes_several_where_the_keys_stood() {
+    let text = block(",\"x\":1");
+    let mut metadata = with_further_key(&text);
+    let key = metadata.groups[0].keys.remove(1);
+    metadata.groups.push(KeyGroup { keys: vec![key] });
+    metadata.shamir_threshold = 2;
+    let layout = Layout { compact: true, ..Layout::default() };
+    let updated = metadata.update(text.as_bytes(), &Json, &layout).unwrap();
+    let expected = format!(
+        "{{\"sops\":{{\"key_groups\":[{{\"age\":[{{\"enc\":\"x\",\"recipient\":\"{RECIPIENT}\"}}],\"hc_vault\":[]}},\
+         {{\"age\":[{{\"enc\":\"wrapped\",\"recipient\":\"age1new\"}}],\"hc_vault\":[]}}],\
+         \"lastmodified\":\"2026-01-02T03:04:05Z\",\"mac\":\"ENC[m]\",\"shamir_threshold\":2,\
+         \"version\":\"3.11.0\",\"x\":1}}}}"
+    );
+    assert_eq!(std::str::from_utf8(&updated).unwrap().trim_end(), expected);
+}
+
+#[test]
+fn flattened_keys_are_exchanged_together() {
+    let text = "sops_x=1\nsops_age__list_0__map_enc=x\\ny\nsops_lastmodified=2026-01-02T03:04:05Z\n\
+                sops_age__list_0__map_recipient=r\nsops_mac=m\nsops_version=3.11.0\n";
+    let tree = Dotenv.parse(SecretBytes::from(text)).unwrap();
+    let mut metadata = Metadata::read(&tree, MetadataLayout::Flat).unwrap();
+    metadata.groups[0].keys[0].wrapped = Some("y\nz".to_owned());
+    let update = |metadata: &Metadata| {
+        let updated = metadata.update(text.as_bytes(), &Dotenv, &Layout::default()).unwrap();
+        String::from_utf8(updated.to_vec()).unwrap()
+    };
+    assert_eq!(update(&metadata), text.replace("x\\ny", "y\\nz"));
+    let key = metadata.groups[0].keys[0].clone();
+    metadata.groups[0].keys.push(key);
+    assert_eq!(
+        update(&metadata),
+        "sops_x=1\nsops_age__list_0__map_enc=y\\nz\nsops_age__list_0__map_recipient=r\n\
+         sops_age__list_1__map_enc=y\\nz\nsops_age__list_1__map_recipient=r\n\
+         sops_lastmodified=2026-01-02T03:04:05Z\nsops_mac=m\nsops_version=3.11.0\n"
+    );
 }

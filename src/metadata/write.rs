@@ -1,9 +1,12 @@
 //! Writing a block: a new one as a tree, or a few fields into the text of an old one.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use crate::edits::Edits;
-use crate::format::{Change, EmitError, FileFormat, MetadataLayout, SyntaxError};
-use crate::keys::{FieldValue, KINDS, KeyGroup};
-use crate::metadata::{BLOCK, LAYOUT_FIELD, Metadata, MetadataError, flat};
+use crate::format::{Change, EmitError, FileFormat, Layout, MetadataLayout, SyntaxError};
+use crate::keys::{FieldValue, KINDS, KeyGroup, WrappedKey};
+use crate::metadata::{BLOCK, LAYOUT_FIELD, Metadata, MetadataError, flat, rewrite};
 use crate::number;
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
@@ -40,52 +43,137 @@ impl Metadata {
                              a line break; write the rule without it"
                         )));
                     }
-                    let name = if section { name } else { format!("sops_{name}") };
-                    let value = if section { value.replace('\n', "\\n") } else { value };
-                    build(&mut builder, &name, &FieldValue::Text(value));
+                    let value = in_layout(&value, layout).into_owned();
+                    build(&mut builder, &flat_name(&name, layout), &FieldValue::Text(value));
                 }
             }
         }
         Ok(builder.finish())
     }
 
-    /// Writes `mac`, `lastmodified` and `version` into the text of a block. `None` if the block
-    /// has no place for one of them, so that it must be written anew.
+    /// Writes these metadata into the text of a block: over what changed, if the block has a place
+    /// for each field and the same keys, else as a new text with the fields that are not known.
     ///
     /// # Errors
     /// If the block cannot be changed, which would be an error of the format.
-    pub fn patch(
+    pub fn update(
         &self,
         block: &[u8],
         format: &dyn FileFormat,
-    ) -> Result<Option<SecretBytes>, PatchError> {
+        layout: &Layout,
+    ) -> Result<SecretBytes, PatchError> {
         let mut tree = format.parse(SecretBytes::from(block))?;
-        let mac = self.mac.clone().unwrap_or_default();
+        let old = Metadata::read(&tree, format.metadata_layout())?;
+        if let Some(edits) = self.patch(&mut tree, &old, format)? {
+            let patched = edits.apply(tree.source());
+            // What is written must read back: the block is small.
+            let again = format.parse(SecretBytes::from(&*patched))?;
+            let again = Metadata::read(&again, format.metadata_layout())?;
+            if again.texts() == self.texts() && again.differs_in_texts_only(self) {
+                return Ok(patched);
+            }
+        }
+        let tree = format.parse(SecretBytes::from(block))?;
+        let merged = rewrite::merge(&tree, &old, self, format.metadata_layout())?;
+        Ok(format.emit(&merged, layout)?)
+    }
+
+    /// Returns the edits that write the texts that changed since `old` into `tree`: that of a block,
+    /// or of a whole encrypted file. `None` if more than such texts changed, or there is no place
+    /// for one of them.
+    ///
+    /// # Errors
+    /// If a text cannot be written in the format.
+    pub fn patch(
+        &self,
+        tree: &mut Tree,
+        old: &Metadata,
+        format: &dyn FileFormat,
+    ) -> Result<Option<Edits>, PatchError> {
+        let layout = format.metadata_layout();
+        if !self.differs_in_texts_only(old) {
+            return Ok(None);
+        }
+        let texts = self.texts();
+        let blocks: Vec<NodeId> =
+            tree.documents().filter_map(|root| fields_of(tree, root, layout)).collect();
         let mut changes = Vec::new();
-        for (name, value) in [
-            ("lastmodified", &number::rfc3339_seconds(self.last_modified)),
-            ("mac", &mac),
-            ("version", &self.version),
-        ] {
-            let Some(id) = place(&tree, format.metadata_layout(), name) else { return Ok(None) };
-            if tree.node(id).kind.is_container() {
-                return Ok(None);
+        for fields in blocks {
+            for (places, value) in &texts {
+                let Some(id) = places.iter().find_map(|parts| place(tree, fields, layout, parts))
+                else {
+                    return Ok(None);
+                };
+                if tree.node(id).kind.is_container() {
+                    return Ok(None);
+                }
+                let value = in_layout(value, layout);
+                if tree.value(id) == Some(crate::tree::Value::Text(value.as_bytes())) {
+                    continue;
+                }
+                let text = tree.intern(value.as_bytes());
+                tree.set(id, NodeKind::Text(text));
+                changes.push(Change { id, verbatim: None });
             }
-            if tree.value(id) == Some(crate::tree::Value::Text(value.as_bytes())) {
-                continue;
-            }
-            let text = tree.intern(value.as_bytes());
-            tree.set(id, NodeKind::Text(text));
-            changes.push(Change { id, verbatim: None });
         }
         changes.sort_by_key(|change| change.id);
-        let edits = format.splice(&tree, &changes)?;
-        let patched = edits.apply(tree.source());
-        // What is written must read back: the block is small.
-        let again =
-            Metadata::read(&format.parse(SecretBytes::from(&*patched))?, format.metadata_layout())?;
-        let same = again.mac == self.mac && again.mac_path() == self.mac_path();
-        Ok(same.then_some(patched))
+        Ok(Some(format.splice(tree, &changes)?))
+    }
+
+    /// Returns whether `old` has the same fields and keys, so that only texts are others.
+    fn differs_in_texts_only(&self, old: &Metadata) -> bool {
+        let keys = |metadata: &Metadata| -> Vec<Vec<_>> {
+            let group = |group: &KeyGroup| {
+                let key = |key: &WrappedKey| {
+                    (key.key.kind().to_owned(), key.key.fields(), key.created_at.clone())
+                };
+                group.keys.iter().map(key).collect()
+            };
+            metadata.groups.iter().map(group).collect()
+        };
+        keys(self) == keys(old)
+            && self.shamir_threshold == old.shamir_threshold
+            && self.selector == old.selector
+            && self.mac_only_encrypted == old.mac_only_encrypted
+            && self.layout.is_some() == old.layout.is_some()
+    }
+
+    /// Returns the texts that change when a file is written, each with the places where it may
+    /// stand.
+    fn texts(&self) -> Vec<(Vec<Vec<Part>>, String)> {
+        let mut texts = Vec::new();
+        let last_modified = number::rfc3339_seconds(self.last_modified);
+        for (name, text) in [
+            ("lastmodified", Some(&last_modified)),
+            ("mac", Some(self.mac.as_ref().unwrap_or(&String::new()))),
+            (LAYOUT_FIELD, self.layout.as_ref()),
+            ("version", Some(&self.version)),
+        ] {
+            if let Some(text) = text {
+                texts.push((vec![vec![Part::Field(name.to_owned())]], text.clone()));
+            }
+        }
+        for (number, group) in self.groups.iter().enumerate() {
+            let mut counts: HashMap<&str, usize> = HashMap::new();
+            for key in &group.keys {
+                let kind = key.key.kind();
+                let count = counts.entry(kind).or_default();
+                let inside = [
+                    Part::Field(kind.to_owned()),
+                    Part::Item(*count),
+                    Part::Field("enc".to_owned()),
+                ];
+                *count += 1;
+                let mut grouped = vec![Part::Field("key_groups".to_owned()), Part::Item(number)];
+                grouped.extend_from_slice(&inside);
+                let mut places = vec![grouped];
+                if self.groups.len() == 1 {
+                    places.insert(0, inside.to_vec());
+                }
+                texts.extend(key.wrapped.clone().map(|wrapped| (places, wrapped)));
+            }
+        }
+        texts
     }
 
     /// Returns the fields of a new block, sorted as SOPS 3.13 writes them.
@@ -166,13 +254,9 @@ pub fn set_layout(
     let mut edits = Edits::new();
     let roots: Vec<NodeId> = tree.documents().collect();
     for root in roots {
-        let (map, name) = match format.metadata_layout() {
-            MetadataLayout::Nested | MetadataLayout::Section => {
-                (tree.entry(root, BLOCK), LAYOUT_FIELD.to_owned())
-            }
-            MetadataLayout::Flat => (Some(root), format!("sops_{LAYOUT_FIELD}")),
-        };
-        let Some(map) = map else { continue };
+        let layout = format.metadata_layout();
+        let Some(map) = fields_of(tree, root, layout) else { continue };
+        let name = flat_name(LAYOUT_FIELD, layout);
         match tree.entry(map, name.as_bytes()) {
             Some(id) => {
                 let text = tree.intern(sealed.as_bytes());
@@ -185,14 +269,52 @@ pub fn set_layout(
     Ok(edits.apply(tree.source()))
 }
 
-/// Returns where a field stands in a block.
-fn place(block: &Tree, layout: MetadataLayout, name: &str) -> Option<NodeId> {
-    let root = block.documents().next()?;
+/// A step from the fields of a block to a text in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Field(String),
+    Item(usize),
+}
+
+/// Returns what has the fields of the metadata as its entries, in the document `root`.
+pub(super) fn fields_of(tree: &Tree, root: NodeId, layout: MetadataLayout) -> Option<NodeId> {
     match layout {
-        MetadataLayout::Nested | MetadataLayout::Section => {
-            block.entry(block.entry(root, BLOCK)?, name.as_bytes())
+        MetadataLayout::Nested | MetadataLayout::Section => tree.entry(root, BLOCK),
+        MetadataLayout::Flat => Some(root),
+    }
+}
+
+/// Returns where a text stands below the fields of a block.
+fn place(block: &Tree, fields: NodeId, layout: MetadataLayout, parts: &[Part]) -> Option<NodeId> {
+    if layout == MetadataLayout::Nested {
+        return parts.iter().try_fold(fields, |id, part| match part {
+            Part::Field(name) => block.entry(id, name.as_bytes()),
+            Part::Item(number) => {
+                block.children(id).filter(|&id| !block.node(id).kind.is_comment()).nth(*number)
+            }
+        });
+    }
+    let mut name = String::new();
+    for part in parts {
+        match part {
+            Part::Field(field) if name.is_empty() => name.push_str(field),
+            Part::Field(field) => name.extend([flat::MAP, field]),
+            Part::Item(number) => name.extend([flat::LIST, &number.to_string()]),
         }
-        MetadataLayout::Flat => block.entry(root, format!("sops_{name}").as_bytes()),
+    }
+    block.entry(fields, flat_name(&name, layout).as_bytes())
+}
+
+/// Returns the key of a flattened field.
+fn flat_name(name: &str, layout: MetadataLayout) -> String {
+    if layout == MetadataLayout::Flat { format!("sops_{name}") } else { name.to_owned() }
+}
+
+/// Returns a text as the layout has it: INI escapes line breaks on top of what the format does.
+fn in_layout(text: &str, layout: MetadataLayout) -> Cow<'_, str> {
+    match layout {
+        MetadataLayout::Section => text.replace('\n', "\\n").into(),
+        MetadataLayout::Flat | MetadataLayout::Nested => text.into(),
     }
 }
 

@@ -1,0 +1,256 @@
+//! `updatekeys`: files get the recipients of their creation rule.
+
+use std::io::{BufRead as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::cli::args::UpdatekeysArgs;
+use crate::cli::change;
+use crate::cli::commands::{for_each, no_file};
+use crate::cli::context::{Context, decryption_order};
+use crate::cli::creation_rule::{self, RuleFor};
+use crate::cli::error::{self, CliError};
+use crate::cli::exit::Exit;
+use crate::cli::io;
+use crate::cli::ui::one_line;
+use crate::config::CreationRule;
+use crate::crypt::data_key::DataKey;
+use crate::keys::{WrapError, needed_groups, wrap_all, wrap_new};
+use crate::metadata::Metadata;
+use crate::policy::{GroupChanges, Policy, Recipient, group_changes};
+
+/// Runs the command.
+pub fn run(
+    context: &Context,
+    config: Option<&Path>,
+    arguments: &UpdatekeysArgs,
+) -> Result<Exit, CliError> {
+    let files: Vec<PathBuf> =
+        arguments.files.iter().filter(|path| !path.as_os_str().is_empty()).cloned().collect();
+    if files.is_empty() {
+        return Err(no_file());
+    }
+    let mut failures = 0;
+    let exit = for_each(context, &files, |path| {
+        one(context, config, arguments, path).inspect_err(|_| failures += 1)
+    })?;
+    if failures > 0 && !context.personality.exits_as_first_failure() {
+        let message = format!("failed updating {failures} key(s)");
+        return Err(CliError::new(Exit::Generic, "updatekeys", message));
+    }
+    Ok(exit)
+}
+
+fn one(
+    context: &Context,
+    config: Option<&Path>,
+    arguments: &UpdatekeysArgs,
+    path: &Path,
+) -> Result<(), CliError> {
+    let order =
+        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
+    let target = context.env.absolute(path);
+    let name = target.display();
+    if target.is_dir() {
+        let message = "can't operate on a directory";
+        return Err(CliError::new(Exit::Generic, "directory", message).in_file(path));
+    }
+    if !target.exists() {
+        let message = format!("stat {name}: no such file or directory");
+        return Err(CliError::new(Exit::Generic, "no-file", message));
+    }
+    let rule = rule(context, config, path)?;
+    let (text, stamp) = context.read_with_stamp(path)?;
+    let file = context.parse_encrypted(text, path, path, arguments.types.input())?;
+    let change = Change::new(context, file.metadata(), &rule, arguments);
+    if change.is_none() && !arguments.rotate {
+        context.ui.line(format_args!("File {name} already up to date"));
+        return Ok(());
+    }
+    if !change.is_none() {
+        io::write_stdout(change.show(context).as_bytes())?;
+        if !arguments.yes && !confirm()? {
+            context.ui.line(format_args!("File {name} left unchanged"));
+            return Ok(());
+        }
+    }
+    let revokes = change.revokes() && context.personality.rotates_on_removal();
+    let rotates = arguments.rotate || (revokes && !arguments.no_rotate);
+    let mut metadata = file.metadata().clone();
+    metadata.groups = creation_rule::groups(context, &rule, &metadata.groups)?;
+    metadata.shamir_threshold = change.threshold.1;
+    let text = if rotates {
+        let (opened, _) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
+        let data_key = DataKey::generate().map_err(WrapError::from)?;
+        metadata.last_modified = context.env.now();
+        wrap(context, path, &mut metadata, &data_key, false)?;
+        opened.reseal(metadata, &data_key)
+    } else {
+        let data_key = file
+            .data_key(&context.credentials, &order)
+            .map_err(|failure| error::decrypt(path, failure, &context.credentials))?;
+        // With one group before and after, a key that stays has wrapped the same already.
+        let keeps = file.metadata().groups.len() == 1 && metadata.groups.len() == 1;
+        wrap(context, path, &mut metadata, &data_key, keeps)?;
+        file.with_metadata(&metadata)
+    };
+    let text = text.map_err(|failure| error::encrypt(path, failure))?;
+    change::replace(context, path, &text, &stamp)?;
+    context.ui.line(format_args!("File {name} synced with new keys"));
+    if revokes {
+        context.ui.note(told_of_removal(rotates));
+    }
+    Ok(())
+}
+
+/// Returns what follows from a removal.
+fn told_of_removal(rotates: bool) -> &'static str {
+    if rotates {
+        "its data key is new, because who could decrypt the file may know the old one; they also \
+         know its values, so change those at their source"
+    } else {
+        "its data key is still the one that who was removed may know: they can read what is \
+         encrypted later, too"
+    }
+}
+
+/// Returns the creation rule of a file.
+fn rule(
+    context: &Context,
+    config: Option<&Path>,
+    path: &Path,
+) -> Result<Box<CreationRule>, CliError> {
+    let failed = |message| CliError::new(Exit::Generic, "no-rule", message).in_file(path);
+    match creation_rule::of_file(context, config, path)? {
+        RuleFor::Rule(rule, _) => Ok(rule),
+        RuleFor::NoMatch(error) => Err(error),
+        RuleFor::NoRules(config) => Err(failed(format!(
+            "The config file {} does not contain any creation rule",
+            config.display()
+        ))),
+        RuleFor::NoConfig => Err(failed("config file not found".to_owned())),
+    }
+}
+
+fn wrap(
+    context: &Context,
+    path: &Path,
+    metadata: &mut Metadata,
+    data_key: &DataKey,
+    keeps: bool,
+) -> Result<(), CliError> {
+    let threshold = metadata.shamir_threshold;
+    let wrapped = match &mut metadata.groups[..] {
+        [only] if keeps => wrap_new(only, data_key, &context.credentials),
+        groups => wrap_all(groups, threshold, data_key, &context.credentials),
+    };
+    wrapped.map_err(|error| {
+        let message = format!("error updating one or more master keys: {error}");
+        CliError::new(Exit::Generic, "wrap", message).in_file(path)
+    })
+}
+
+/// What becomes of a file's keys.
+struct Change {
+    groups: Vec<GroupChanges>,
+    /// The threshold as it stands in the file, before and after.
+    threshold: (usize, usize),
+    /// How many groups are needed, before and after.
+    needed: (usize, usize),
+}
+
+impl Change {
+    fn new(
+        context: &Context,
+        file: &Metadata,
+        rule: &CreationRule,
+        arguments: &UpdatekeysArgs,
+    ) -> Change {
+        let count = rule.groups.len();
+        let asked = arguments.shamir_secret_sharing_threshold.filter(|&threshold| threshold > 0);
+        let of_rule = rule.shamir_threshold.map_or(0, |threshold| threshold as usize);
+        let threshold = match asked {
+            Some(threshold) => threshold,
+            None if count > 1 && context.personality.takes_threshold_of_rule() => of_rule,
+            // That of a single group may be none for several.
+            None if file.groups.len() == 1 && count > 1 => 0,
+            None => file.shamir_threshold.min(count),
+        };
+        let threshold = if threshold == 0 && count > 1 { count } else { threshold };
+        Change {
+            groups: group_changes(&file.groups, &Policy::of(rule)),
+            threshold: (file.shamir_threshold, threshold),
+            needed: (
+                needed_groups(file.groups.len(), file.shamir_threshold),
+                needed_groups(count, threshold),
+            ),
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        let same = |group: &GroupChanges| group.added.is_empty() && group.removed.is_empty();
+        self.groups.iter().all(same) && self.needed.0 == self.needed.1
+    }
+
+    /// Returns whether somebody could decrypt the file who cannot any more, or not alone.
+    fn revokes(&self) -> bool {
+        self.groups.iter().any(|group| !group.removed.is_empty()) || self.needed.1 > self.needed.0
+    }
+
+    /// Returns the change in SOPS' words, for standard output.
+    fn show(&self, context: &Context) -> String {
+        let mut lines = vec!["The following changes will be made to the file's groups:".to_owned()];
+        match self.threshold {
+            (0, 0) => {}
+            (before, after) if before == after => lines.push(format!("shamir_threshold: {after}")),
+            (before, after) => {
+                lines.push(format!("+++ shamir_threshold: {after}"));
+                if before > 0 {
+                    lines.push(format!("--- shamir_threshold: {before}"));
+                }
+            }
+        }
+        let names = context.personality.names_recipients();
+        for (number, group) in self.groups.iter().enumerate() {
+            lines.push(format!("Group {}", number + 1));
+            for (mark, recipients) in
+                [("   ", &group.kept), ("+++", &group.added), ("---", &group.removed)]
+            {
+                lines.extend(recipients.iter().map(|recipient| line(mark, recipient, names)));
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+fn line(mark: &str, recipient: &Recipient, names: bool) -> String {
+    let identity = one_line(&recipient.identity);
+    match recipient.name.as_deref().filter(|_| names) {
+        Some(name) => format!("{mark} {identity} ({})", one_line(name)),
+        None => format!("{mark} {identity}"),
+    }
+}
+
+/// The longest answer that is read.
+const LONGEST_ANSWER: u64 = 4096;
+
+/// Asks until the answer is yes or no.
+fn confirm() -> Result<bool, CliError> {
+    let mut input = std::io::stdin().lock();
+    loop {
+        io::write_stdout(b"Is this okay? (y/n):")?;
+        let mut answer = String::new();
+        match (&mut input).take(LONGEST_ANSWER).read_line(&mut answer) {
+            Ok(count) if count > 0 => {}
+            _ => {
+                let message = "EOF: nobody answered, and nothing was changed";
+                return Err(CliError::new(Exit::Generic, "no-answer", message)
+                    .help("to change files without being asked: --yes"));
+            }
+        }
+        match answer.trim() {
+            "y" => return Ok(true),
+            "n" => return Ok(false),
+            _ => {}
+        }
+    }
+}
