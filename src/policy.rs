@@ -183,7 +183,7 @@ mod tests {
     fn file(groups: &[&[&str]], threshold: usize) -> Metadata {
         let key = |recipient: &&str| {
             let fields = vec![("recipient".to_owned(), FieldValue::Text((*recipient).to_owned()))];
-            WrappedKey::new(keys::from_fields("age", fields))
+            WrappedKey::new(keys::from_fields("age", fields), Timestamp::UNIX_EPOCH)
         };
         let groups =
             groups.iter().map(|keys| KeyGroup { keys: keys.iter().map(key).collect() }).collect();
