@@ -7,4 +7,7 @@ mod default_file;
 mod edit;
 mod encrypt;
 mod rekey;
+mod exec_env;
+mod exec_file;
+mod exports;
 mod writes;
