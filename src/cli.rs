@@ -28,9 +28,6 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::cli::args::{Cli, Command, GroupsCommand, ServiceArgs};
-use crate::cli::commands::{check, decrypt, edit, encrypt, groups, rotate, updatekeys};
-use crate::cli::args::{Cli, Command, ServiceArgs};
-use crate::cli::commands::{check, decrypt, edit, encrypt, exec_env, exec_file};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -77,18 +74,20 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         return Err(CliError::new(Exit::Generic, "keyservice", message));
     }
     match &cli.command {
-        Command::Encrypt(arguments) => encrypt::run(&context, config, arguments),
-        Command::Decrypt(arguments) => decrypt::run(&context, config, arguments),
-        Command::Edit(arguments) => edit::run(&context, config, arguments),
-        Command::Rotate(arguments) => rotate::run(&context, config, arguments),
-        Command::Updatekeys(arguments) => updatekeys::run(&context, config, arguments),
-        Command::Groups(GroupsCommand::Add(arguments)) => groups::add(&context, config, arguments),
-        Command::Groups(GroupsCommand::Delete(arguments)) => {
-            groups::delete(&context, config, arguments)
+        Command::Encrypt(arguments) => commands::encrypt::run(&context, config, arguments),
+        Command::Decrypt(arguments) => commands::decrypt::run(&context, config, arguments),
+        Command::Edit(arguments) => commands::edit::run(&context, config, arguments),
+        Command::Rotate(arguments) => commands::rotate::run(&context, config, arguments),
+        Command::Updatekeys(arguments) => commands::updatekeys::run(&context, config, arguments),
+        Command::Groups(GroupsCommand::Add(arguments)) => {
+            commands::groups::add(&context, config, arguments)
         }
-        Command::ExecEnv(arguments) => exec_env::run(&context, arguments),
-        Command::ExecFile(arguments) => exec_file::run(&context, arguments),
-        Command::Check(arguments) => check::run(&context, config, arguments),
+        Command::Groups(GroupsCommand::Delete(arguments)) => {
+            commands::groups::delete(&context, config, arguments)
+        }
+        Command::ExecEnv(arguments) => commands::exec_env::run(&context, arguments),
+        Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),
+        Command::Check(arguments) => commands::check::run(&context, config, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
     }
 }

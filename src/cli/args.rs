@@ -41,9 +41,8 @@ pub use self::opening::OpenArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
-pub use self::types::{InputTypeArgs, TypeArgs};
+pub use self::types::{InputTypeArgs, OutputType, PlainTypeArgs, TypeArgs};
 pub use self::updatekeys::UpdatekeysArgs;
-pub use self::types::{OutputType, PlainTypeArgs, TypeArgs};
 pub use self::variables::VariableArgs;
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.

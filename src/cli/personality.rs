@@ -146,6 +146,9 @@ impl Personality {
 
     /// Whether recipients are shown with the names that the config's comments give them.
     pub fn names_recipients(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether the command of `exec-env` takes the place of the program; SOPS waits for it and
     /// says how it ended.
     pub fn gives_its_process_away(self) -> bool {
