@@ -16,3 +16,6 @@ pub mod gcm;
 pub mod mac;
 pub mod shamir;
 pub mod value;
+
+#[cfg(test)]
+mod vectors;

@@ -69,6 +69,7 @@ pub mod config;
 pub mod crypt;
 pub mod document;
 pub mod edits;
+pub mod export;
 pub mod file;
 pub mod format;
 pub mod keys;

@@ -80,6 +80,12 @@ pub fn three_way(base: Option<&Document>, ours: &Document, theirs: &Document) ->
     })
 }
 
+/// Returns a text with what two encrypted texts have in common, and with conflict markers of git
+/// around what they do not. The names stand behind the markers.
+pub fn with_markers(ours: &[u8], theirs: &[u8], names: [&str; 2]) -> SecretBytes {
+    lines::with_markers(ours, theirs, names)
+}
+
 /// Makes their changes in our text, one by one.
 fn by_values(comparison: &Comparison<'_>, ours: &Document, theirs: &Document) -> Option<Merged> {
     let Changes { theirs: changes, conflicts } = comparison.changes()?;

@@ -3,9 +3,10 @@
 //! SOPS prints through Go's `strconv.FormatFloat` and `time.Format`; a reader that computes a MAC
 //! over other digits does not get the same MAC, so these are exact.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::tree::Timestamp;
+use crate::tree::{Timestamp, Value};
 
 /// Returns the text of a float that is encrypted and enters the MAC: the shortest digits that read
 /// back as the same number, without exponent and without a trailing `.0`; `NaN`, `+Inf`, `-Inf`,
@@ -51,6 +52,18 @@ pub fn flat_float(number: f64) -> String {
     }
     let text = general(number, 'E');
     if text.contains(['.', 'E']) { text } else { format!("{number:.1}") }
+}
+
+/// Returns the text of a value in dotenv and INI files and in an environment. A text is itself.
+pub fn flat_text(value: Value<'_>) -> Cow<'_, [u8]> {
+    let text = match value {
+        Value::Text(text) => return Cow::Borrowed(text),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => flat_float(number),
+        Value::Boolean(flag) => flag.to_string(),
+        Value::Time(time) => rfc3339_seconds(time),
+    };
+    Cow::Owned(text.into_bytes())
 }
 
 /// Returns a time in RFC 3339 with up to nine decimals of a second and no trailing zeros; the

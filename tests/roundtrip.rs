@@ -26,6 +26,13 @@ mod yaml {
 mod yaml_comments {
     super::laws!("yaml-comments");
 }
+mod yaml_aliases {
+    super::laws!("yaml-aliases");
+}
+
+/// The folder of files with comments in collections that have aliases. SOPS copies the comments to
+/// each alias; encfile writes the copy on one line, without them.
+const ALIASES: &str = "yaml-aliases";
 
 /// The laws, each a test for all files of a folder. A failure names the file.
 macro_rules! laws {
@@ -124,13 +131,24 @@ fn sops_reads_what_encfile_writes(folder: &str) {
         sandbox.write("printed", printed);
         // SOPS warns of comments that it could not decrypt, in some places also of its own.
         assert!(warnings <= own_warnings, "{}: SOPS warns of our file", short(&case.original));
+        let mut printed = sandbox.read_bytes("printed");
+        let mut expected = expected;
+        if folder == ALIASES {
+            printed = without_comment_lines(&printed);
+            expected = without_comment_lines(&expected);
+        }
         assert!(
-            sandbox.read_bytes("printed") == expected,
+            printed == expected,
             "{}: SOPS prints another text for our file than for its own",
             short(&case.original)
         );
         peers::assert_same_data(case.format, &case.original, &sandbox.path("printed"));
     });
+}
+
+fn without_comment_lines(text: &[u8]) -> Vec<u8> {
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    lines.filter(|line| !line.trim_ascii_start().starts_with(b"#")).flatten().copied().collect()
 }
 
 fn every_value_and_the_mac_are_right(folder: &str) {
@@ -181,11 +199,21 @@ fn no_secret_is_left_in_clear(folder: &str) {
     });
 }
 
+/// Returns the longer words of a text but for tags, anchors and aliases, which stay as keys do.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| word.len() >= 6)
+    text.split_whitespace()
+        .filter(|word| !word.trim_start_matches(['[', '{', '(']).starts_with(['!', '&', '*']))
+        .flat_map(|word| word.split(|letter: char| !letter.is_alphanumeric()))
+        .filter(|word| word.len() >= 6)
 }
 
 #[test]
 fn the_corpus_is_large_enough() {
-    assert!(below("testdata/corpus").len() >= 40);
+    let is_comment = |line: &str| line.trim_start().starts_with(['#', ';']) || line.contains(" #");
+    let with_comments = ["yaml", "yaml-comments", "yaml-aliases", "dotenv", "ini"]
+        .into_iter()
+        .flat_map(|folder| below(&format!("testdata/corpus/{folder}")))
+        .filter(|path| fs::read_to_string(path).unwrap().lines().any(is_comment));
+    assert!(with_comments.count() >= 60);
+    assert!(below("testdata/corpus/json").len() >= 10);
 }

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["span", "secret", "diagnostic"],
     &["tree", "edits"],
     &["number"],
-    &["format", "crypt", "selector"],
+    &["format", "crypt", "selector", "export"],
     &["document", "keys"],
     &["metadata", "config"],
     &["file", "policy"],

@@ -307,10 +307,7 @@ fn value(tree: &Tree, id: NodeId, out: &mut SecretBytes) -> Result<(), EmitError
             }
             out.extend_from_slice(rest);
         }
-        Some(Value::Integer(number)) => out.extend_from_slice(number.to_string().as_bytes()),
-        Some(Value::Float(number)) => out.extend_from_slice(number::flat_float(number).as_bytes()),
-        Some(Value::Boolean(flag)) => out.extend_from_slice(flag.to_string().as_bytes()),
-        Some(Value::Time(time)) => out.extend_from_slice(number::rfc3339_seconds(time).as_bytes()),
+        Some(value) => out.extend_from_slice(&number::flat_text(value)),
         None => {
             return Err(EmitError::at(tree, id, "dotenv has no way to write a null"));
         }

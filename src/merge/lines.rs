@@ -49,6 +49,34 @@ pub(super) fn merge(
     Merged { text: merge.out, conflicts }
 }
 
+/// Returns a text that has what both texts have in common, and what they do not between conflict
+/// markers as git writes them.
+pub(super) fn with_markers(ours: &[u8], theirs: &[u8], names: [&str; 2]) -> SecretBytes {
+    let ours = Lines::new(ours);
+    let theirs = Side::new(&ours, theirs);
+    let end: &[u8] =
+        if memchr::memmem::find(ours.text, b"\r\n").is_some() { b"\r\n" } else { b"\n" };
+    let mut out = SecretBytes::new();
+    let line = |out: &mut SecretBytes, text: &[u8]| {
+        out.extend_from_slice(text);
+        if !text.is_empty() && text.last() != Some(&b'\n') {
+            out.extend_from_slice(end);
+        }
+    };
+    let mut at = 0;
+    for hunk in &theirs.hunks {
+        line(&mut out, ours.range(at..hunk.base.start));
+        line(&mut out, format!("<<<<<<< {}", names[0]).as_bytes());
+        line(&mut out, ours.range(hunk.base.clone()));
+        line(&mut out, b"=======");
+        line(&mut out, theirs.lines.range(hunk.new.clone()));
+        line(&mut out, format!(">>>>>>> {}", names[1]).as_bytes());
+        at = hunk.base.end;
+    }
+    out.extend_from_slice(ours.range(at..ours.count()));
+    out
+}
+
 /// A text by lines.
 struct Lines<'t> {
     text: &'t [u8],
@@ -249,6 +277,13 @@ mod tests {
             let merged = merge(texts, Touching::Merge, favour);
             assert_eq!((&merged.text[..], merged.conflicts), (text.as_bytes(), 1));
         }
+    }
+
+    #[test]
+    fn markers_stand_around_what_differs() {
+        let text = with_markers(b"a\nb\nc", b"a\nx\ny\nc", ["ours", "theirs"]);
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert_eq!(text, "a\n<<<<<<< ours\nb\n=======\nx\ny\n>>>>>>> theirs\nc");
     }
 
     #[test]

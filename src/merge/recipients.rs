@@ -36,15 +36,26 @@ pub enum RecipientsError {
 
 /// Merges recipients as sets: who was added on a side is there, who was removed on a side is not.
 ///
-/// `data_keys` are those of base, ours and theirs. A side that has another than the base has
-/// rotated it: its key is taken, since the other may be known to who must not read any more.
+/// `base` is `None` if both sides added the file: everybody that is on a side is there then.
+/// `data_keys` are those of base, ours and theirs. A side that has another than the base has rotated
+/// it: its key is taken, since the other may be known to who must not read any more.
 ///
 /// # Errors
 /// If both sides changed the groups as such, the threshold or the rule, and differently.
 pub fn recipients(
-    [base, ours, theirs]: [&Metadata; 3],
-    data_keys: [&[u8]; 3],
+    base: Option<&Metadata>,
+    [ours, theirs]: [&Metadata; 2],
+    data_keys: [Option<&[u8]>; 3],
 ) -> Result<Recipients, RecipientsError> {
+    let none;
+    let base = match base {
+        Some(base) => base,
+        None => {
+            let groups = ours.groups.iter().map(|_| KeyGroup::default()).collect();
+            none = Metadata { groups, ..ours.clone() };
+            &none
+        }
+    };
     let threshold =
         three_way(base.shamir_threshold, ours.shamir_threshold, theirs.shamir_threshold)
             .ok_or(RecipientsError::Threshold)?;

@@ -161,7 +161,7 @@ fn a_block_of_many_fields_is_read_at_once() {
 fn with_further_key(text: &str) -> Metadata {
     let mut metadata = read(text).unwrap();
     let fields = vec![("recipient".to_owned(), FieldValue::Text("age1new".to_owned()))];
-    let mut key = WrappedKey::new(keys::from_fields("age", fields), Timestamp::UNIX_EPOCH);
+    let mut key = WrappedKey::new(keys::from_fields("age", fields), metadata.last_modified);
     key.wrapped = Some("wrapped".to_owned());
     metadata.groups[0].keys.push(key);
     metadata

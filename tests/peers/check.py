@@ -15,6 +15,7 @@ Needs `cryptography` and, for YAML, `pyyaml`.
 
 import argparse
 import base64
+import datetime
 import hashlib
 import json
 import re
@@ -181,9 +182,9 @@ def ini_value(value, lines, waiting):
 
 
 PLAIN_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-    r"([Tt][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}([.,][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
-    r"|[ ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}([.,][0-9]+)?)?$"
+    r"(?P<date>[0-9]{4}-[0-9]{1,2}-[0-9]{1,2})"
+    r"([Tt](?P<clock>[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2})([.,](?P<part>[0-9]+))?(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})"
+    r"|[ ](?P<local>[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2})([.,](?P<rest>[0-9]+))?)?"
 )
 PLAIN_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 PLAIN_INTEGER = re.compile(
@@ -200,15 +201,37 @@ PLAIN_WORDS = {
 }
 
 
+def plain_time(text):
+    """A time in the spelling that is encrypted and enters the MAC, or None."""
+    match = PLAIN_TIME.fullmatch(text)
+    if not match:
+        return None
+    year, month, day = (int(part) for part in match["date"].split("-"))
+    clock = match["clock"] or match["local"] or "0:0:0"
+    hour, minute, second = (int(part) for part in clock.split(":"))
+    try:
+        # Python knows no year 0, which is a leap year as 2000 is.
+        datetime.datetime(year or 2000, month, day, hour, minute, second)
+    except ValueError:
+        return None
+    fraction = (match["part"] or match["rest"] or "")[:9].rstrip("0")
+    zone = match["zone"] or "Z"
+    return Time(
+        "%04d-%02d-%02dT%02d:%02d:%02d" % (year, month, day, hour, minute, second)
+        + ("." + fraction if fraction else "")
+        + ("Z" if zone[1:] == "00:00" else zone)
+    )
+
+
 def plain_scalar(text):
     """A plain scalar without tag, as the YAML library of SOPS resolves it."""
     if text in PLAIN_WORDS:
         return PLAIN_WORDS[text]
     if text[0] not in "+-.0123456789":
         return text
-    if PLAIN_TIME.match(text):
-        # Good enough for files in which no time stands in clear: others would need its calendar.
-        return Time(text)
+    time = plain_time(text)
+    if time is not None:
+        return time
     digits = text.replace("_", "")
     if match := PLAIN_INTEGER.match(digits):
         for group, base in (("x", 16), ("o", 8), ("b", 2), ("old", 8), ("d", 10)):
@@ -240,9 +263,11 @@ def yaml_tree(yaml, node):
         return Map((key.value, yaml_tree(yaml, value)) for key, value in node.value)
     if isinstance(node, yaml.SequenceNode):
         return [yaml_tree(yaml, item) for item in node.value]
-    if node.style is None and node.tag == "tag:yaml.org,2002:str":
-        return plain_scalar(node.value)
-    if node.tag == "tag:yaml.org,2002:binary":
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    if kind in ("int", "float", "bool", "null", "timestamp", "!") or (kind == "str" and node.style is None):
+        leaf = plain_scalar(node.value)
+        return float(leaf) if kind == "float" and isinstance(leaf, int) else leaf
+    if kind == "binary":
         return base64.b64decode(node.value).decode("utf-8", "surrogateescape")
     return node.value
 
@@ -333,6 +358,9 @@ def take_metadata(kind, trees):
 # -- data key -------------------------------------------------------------------------------------
 
 
+KNOWN_KEYS = {}
+
+
 def unwrap(group, options):
     for entry in group.get("age") or []:
         command = [options.age, "--decrypt"]
@@ -379,6 +407,14 @@ def combine(shares):
 
 
 def data_key(metadata, options):
+    """The data key; that of files with the same entry is unwrapped once."""
+    entry = json.dumps([metadata.get(name) for name in ("age", "key_groups", "shamir_threshold")])
+    if entry not in KNOWN_KEYS:
+        KNOWN_KEYS[entry] = recovered_key(metadata, options)
+    return KNOWN_KEYS[entry]
+
+
+def recovered_key(metadata, options):
     if metadata.get("age"):
         groups = [metadata]
     else:
@@ -561,6 +597,9 @@ def same(options):
     if options.type == "json":
         # SOPS reads every JSON number as a float; a whole one is written as before.
         trees = [one_number_type(tree) for tree in trees]
+    if options.type == "yaml":
+        # SOPS writes a whole float as an integer.
+        trees = [[whole_numbers(document) for document in tree] for tree in trees]
     if options.type == "dotenv":
         trees = [[Map((str(k), v) for k, v in document) for document in tree] for tree in trees]
     if options.type == "ini":
@@ -576,6 +615,14 @@ def without_comments(sections):
         (name, Map((k, v) for k, v in section if not isinstance(k, Comment)))
         for name, section in sections
     )
+
+
+def whole_numbers(tree):
+    if isinstance(tree, Map):
+        return Map((key, whole_numbers(value)) for key, value in tree)
+    if isinstance(tree, list):
+        return [whole_numbers(item) for item in tree]
+    return int(tree) if isinstance(tree, float) and tree.is_integer() else tree
 
 
 def one_number_type(tree):

@@ -20,6 +20,9 @@ pub enum GitCommand {
     /// Print the plain text of a file for `git diff`, or what can be shown without a key
     #[command(hide = true)]
     Textconv(TextconvArgs),
+    /// Merge three versions of a file, as git's merge driver
+    #[command(hide = true)]
+    Merge(MergeArgs),
 }
 
 /// The arguments of `git install`.
@@ -40,4 +43,24 @@ pub struct TextconvArgs {
     /// The file, as git calls the program
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// The arguments of `git merge`, as a merge driver gets them.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The file with the common ancestor, which is empty if there is none
+    #[arg(value_name = "BASE")]
+    pub base: PathBuf,
+
+    /// The file with our version, where the result goes
+    #[arg(value_name = "OURS")]
+    pub ours: PathBuf,
+
+    /// The file with their version
+    #[arg(value_name = "THEIRS")]
+    pub theirs: PathBuf,
+
+    /// What the file is called in the repository
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 mod attributes;
 mod hook;
 mod install;
+mod merge;
 mod textconv;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ pub fn run(
 ) -> Result<Exit, CliError> {
     match &arguments.command {
         GitCommand::Install(arguments) => install::run(context, config, *arguments),
+        GitCommand::Merge(arguments) => merge::run(context, arguments),
         GitCommand::Textconv(arguments) => textconv::run(context, &arguments.file),
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn value_as(
     (style, followed): (Style, bool),
     out: &mut SecretBytes,
 ) -> Result<(), EmitError> {
-    let text = match tree.value(id) {
+    match tree.value(id) {
         Some(Value::Text(text)) => {
             return literal(text, style, followed, out).ok_or_else(|| {
                 EmitError::at(
@@ -38,13 +38,9 @@ pub(super) fn value_as(
                 )
             });
         }
-        Some(Value::Integer(number)) => number.to_string(),
-        Some(Value::Float(number)) => number::flat_float(number),
-        Some(Value::Boolean(flag)) => flag.to_string(),
-        Some(Value::Time(time)) => number::rfc3339_seconds(time),
+        Some(value) => out.extend_from_slice(&number::flat_text(value)),
         None => return Err(EmitError::at(tree, id, "INI has no way to write a null")),
-    };
-    out.extend_from_slice(text.as_bytes());
+    }
     Ok(())
 }
 

@@ -1,0 +1,315 @@
+//! `git merge`: the merge driver. Git calls it with files that it made for the three sides, and
+//! takes the result from the second.
+//!
+//! Values are merged in clear, in memory. What cannot be merged is written as conflict markers around
+//! *encrypted* lines; what cannot be opened is merged by git itself, as the text that it is.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::cli::args::git::MergeArgs;
+use crate::cli::context::Context;
+use crate::cli::error::{self, CliError};
+use crate::cli::exit::Exit;
+use crate::cli::git::Repository;
+use crate::cli::io::{self, Mode};
+use crate::crypt::data_key::DataKey;
+use crate::document::Document;
+use crate::file::{self, EncryptedFile, FileError, Plan, Previous};
+use crate::format::{self, FileFormat, Layout};
+use crate::keys::{self, DEFAULT_DECRYPTION_ORDER};
+use crate::merge::{self, Recipients};
+use crate::metadata::Metadata;
+use crate::secret::SecretBytes;
+
+/// Runs the command. It ends with 1 where something is left to be done.
+pub(super) fn run(context: &Context, arguments: &MergeArgs) -> Result<Exit, CliError> {
+    let read = |path: &Path| context.read(path);
+    let texts = [read(&arguments.base)?, read(&arguments.ours)?, read(&arguments.theirs)?];
+    let path = arguments.path.as_deref().unwrap_or(&arguments.ours);
+    match merged(context, path, &texts) {
+        Ok(Outcome::Clean(text)) => {
+            write(context, &arguments.ours, &text)?;
+            Ok(Exit::Success)
+        }
+        Ok(Outcome::Conflict { text, paths }) => {
+            write(context, &arguments.ours, &text)?;
+            for conflict in &paths {
+                let what = if conflict.is_empty() { "the whole file" } else { conflict };
+                context.ui.line(format_args!("CONFLICT (values): {}: {what}", path.display()));
+            }
+            context.ui.line(format_args!("resolve with: encfile mergetool {}", path.display()));
+            Ok(Exit::Generic)
+        }
+        Err(Obstacle::Plain) => as_text(context, arguments),
+        Err(Obstacle::Error(failure)) => {
+            context.ui.line(failure.render(context.personality));
+            context.ui.note("merged as text: what is between conflict markers stays encrypted");
+            // Even without a conflict in the text the MAC is that of one side.
+            as_text(context, arguments).map(|_| Exit::Generic)
+        }
+    }
+}
+
+fn write(context: &Context, path: &Path, text: &[u8]) -> Result<(), CliError> {
+    io::write_atomic(&context.env.absolute(path), text, Mode::Keep)?;
+    Ok(())
+}
+
+/// Lets git merge the files as they are.
+fn as_text(context: &Context, arguments: &MergeArgs) -> Result<Exit, CliError> {
+    let Some(repository) = Repository::find(&context.env, context.env.directory())? else {
+        return Err(CliError::new(Exit::Generic, "git", "this is no git repository"));
+    };
+    let absolute = |path: &Path| OsString::from(context.env.absolute(path));
+    let mut words: Vec<OsString> =
+        ["merge-file", "-L", "ours", "-L", "base", "-L", "theirs"].map(OsString::from).to_vec();
+    words.extend([&arguments.ours, &arguments.base, &arguments.theirs].map(|path| absolute(path)));
+    Ok(match repository.ask(&words) {
+        Ok(_) => Exit::Success,
+        // It ends with the number of conflicts.
+        Err(_) => Exit::Generic,
+    })
+}
+
+/// What came of a merge.
+pub(in crate::cli) enum Outcome {
+    /// The encrypted text.
+    Clean(SecretBytes),
+    /// The encrypted text with conflict markers.
+    Conflict {
+        /// The text.
+        text: SecretBytes,
+        /// The tree paths of the conflicts.
+        paths: Vec<String>,
+    },
+}
+
+/// Why values could not be merged.
+pub(in crate::cli) enum Obstacle {
+    /// No side is encrypted.
+    Plain,
+    /// Something is not as it should be.
+    Error(CliError),
+}
+
+impl From<CliError> for Obstacle {
+    fn from(error: CliError) -> Obstacle {
+        Obstacle::Error(error)
+    }
+}
+
+/// One version of the file.
+struct Side {
+    document: Document,
+    /// What it was encrypted with; `None` for a plain text.
+    sealed: Option<Sealed>,
+}
+
+struct Sealed {
+    metadata: Metadata,
+    data_key: DataKey,
+    previous: Previous,
+    /// The encrypted text.
+    text: SecretBytes,
+}
+
+/// Merges three versions, of which the first is empty if both sides added the file.
+fn merged(context: &Context, path: &Path, texts: &[SecretBytes; 3]) -> Result<Outcome, Obstacle> {
+    let name = path.to_string_lossy();
+    let formats = [&texts[1], &texts[2]].map(|text| format::by_content(text, &name));
+    let Some(format) = formats[0].or(formats[1]) else { return Err(Obstacle::Plain) };
+    let base = match texts[0].is_empty() {
+        true => None,
+        false => side(context, path, format, &texts[0])?,
+    };
+    let empty = || CliError::new(Exit::EmptyDocument, "empty", "one side has no document");
+    let ours = side(context, path, format, &texts[1])?.ok_or_else(empty)?;
+    let theirs = side(context, path, format, &texts[2])?.ok_or_else(empty)?;
+    let merged = merge::three_way(
+        base.as_ref().map(|side| &side.document),
+        &ours.document,
+        &theirs.document,
+    );
+    let seals = [ours.sealed, theirs.sealed];
+    let mut sealing = sealing(context, path, base.and_then(|side| side.sealed), seals)?;
+    let text = sealing.seal(context, path, format, &merged.text)?;
+    let Some(other) = merged.theirs else { return Ok(Outcome::Clean(text)) };
+    // What both have in common is to be the same lines: the second text takes the ciphertexts of
+    // the first, and its MAC.
+    let unstable = |failure: FileError| error::encrypt(path, failure);
+    let opened = EncryptedFile::parse(format, SecretBytes::from(&*text))
+        .and_then(|file| file.decrypt(&sealing.data_key))
+        .map_err(unstable)?;
+    let mac = opened.metadata().mac.clone().unwrap_or_default();
+    let (_, mut previous) = opened.into_previous().map_err(unstable)?;
+    if let Some(old) = sealing.previous.take() {
+        previous.also(old);
+    }
+    sealing.previous = Some(previous);
+    let other = sealing.seal(context, path, format, &other)?;
+    let other = with_mac(format, other, &mac).map_err(unstable)?;
+    let text = merge::with_markers(&text, &other, ["ours", "theirs"]);
+    Ok(Outcome::Conflict { text, paths: merged.conflicts })
+}
+
+/// Replaces the MAC in an encrypted text.
+fn with_mac(
+    format: &'static dyn FileFormat,
+    text: SecretBytes,
+    mac: &str,
+) -> Result<SecretBytes, FileError> {
+    let own = EncryptedFile::parse(format, SecretBytes::from(&*text))?.metadata().mac.clone();
+    let own = own.unwrap_or_default();
+    let Some(at) = memchr::memmem::rfind(&text, own.as_bytes()).filter(|_| !own.is_empty()) else {
+        return Ok(text);
+    };
+    let mut changed = SecretBytes::from(&text[..at]);
+    changed.extend_from_slice(mac.as_bytes());
+    changed.extend_from_slice(&text[at + own.len()..]);
+    Ok(changed)
+}
+
+/// Reads one version; `None` for a text without anything in it.
+fn side(
+    context: &Context,
+    path: &Path,
+    format: &'static dyn FileFormat,
+    text: &SecretBytes,
+) -> Result<Option<Side>, CliError> {
+    let failed = |failure: FileError| error::decrypt(path, failure, &context.credentials);
+    let file = match EncryptedFile::parse(format, SecretBytes::from(&**text)) {
+        Ok(file) => file,
+        Err(FileError::NotEncrypted) => {
+            let document = Document::parse(format, SecretBytes::from(&**text))
+                .map_err(|failure| error::syntax(path, &failure))?;
+            return Ok(Some(Side { document, sealed: None }));
+        }
+        Err(FileError::NoDocument) => return Ok(None),
+        Err(failure) => return Err(failed(failure)),
+    };
+    let data_key = file.data_key(&context.credentials, DEFAULT_DECRYPTION_ORDER).map_err(failed)?;
+    let opened = file.decrypt(&data_key).map_err(failed)?;
+    let plain = opened.text().map_err(|failure| error::emit(path, &failure))?;
+    let document =
+        Document::parse(format, plain).map_err(|failure| error::syntax(path, &failure))?;
+    let (metadata, previous) = opened.into_previous().map_err(failed)?;
+    let text = SecretBytes::from(&**text);
+    Ok(Some(Side { document, sealed: Some(Sealed { metadata, data_key, previous, text }) }))
+}
+
+/// How the merged file is encrypted.
+struct Sealing {
+    metadata: Metadata,
+    data_key: DataKey,
+    previous: Option<Previous>,
+    /// The file to leave as it is if the merge has nothing else than it.
+    unchanged: Option<SecretBytes>,
+}
+
+fn sealing(
+    context: &Context,
+    path: &Path,
+    base: Option<Sealed>,
+    seals: [Option<Sealed>; 2],
+) -> Result<Sealing, Obstacle> {
+    let [ours, theirs] = match seals {
+        [Some(ours), Some(theirs)] => [ours, theirs],
+        [Some(only), None] | [None, Some(only)] => {
+            let Sealed { metadata, data_key, previous, text } = only;
+            let previous = Some(previous);
+            return Ok(Sealing { metadata, data_key, previous, unchanged: Some(text) });
+        }
+        [None, None] => return Err(Obstacle::Plain),
+    };
+    let data_keys = [
+        base.as_ref().map(|side| &side.data_key.as_bytes()[..]),
+        Some(&ours.data_key.as_bytes()[..]),
+        Some(&theirs.data_key.as_bytes()[..]),
+    ];
+    let merged = merge::recipients(
+        base.as_ref().map(|side| &side.metadata),
+        [&ours.metadata, &theirs.metadata],
+        data_keys,
+    )
+    .map_err(|failure| {
+        CliError::new(Exit::Generic, "merge", failure.to_string())
+            .in_file(path)
+            .help("merge the branch without this file, and change its keys then")
+    })?;
+    let Recipients { mut groups, threshold, data_key_is_theirs, rule_is_theirs } = merged;
+    let same_key = data_keys[1] == data_keys[2];
+    let (selector, mac_only_encrypted) = {
+        let side = if rule_is_theirs { &theirs } else { &ours };
+        (side.metadata.selector.clone(), side.metadata.mac_only_encrypted)
+    };
+    let (chosen, other) = if data_key_is_theirs { (theirs, ours) } else { (ours, theirs) };
+    if groups.iter().flat_map(|group| &group.keys).any(|key| key.wrapped.is_none()) {
+        keys::wrap_all(&mut groups, threshold, &chosen.data_key, &context.credentials)
+            .map_err(CliError::from)?;
+    }
+    let metadata = Metadata {
+        groups,
+        shamir_threshold: threshold,
+        selector,
+        mac_only_encrypted,
+        ..chosen.metadata.clone()
+    };
+    let mut previous = chosen.previous;
+    let same_block = says(&metadata) == says(&chosen.metadata);
+    if !same_block {
+        previous.set_block(None);
+    }
+    if same_key {
+        previous.also(other.previous);
+    }
+    Ok(Sealing {
+        metadata,
+        data_key: chosen.data_key,
+        previous: Some(previous),
+        unchanged: same_block.then_some(chosen.text),
+    })
+}
+
+/// Returns what of metadata a patch of time and MAC does not change.
+fn says(metadata: &Metadata) -> impl PartialEq + use<> {
+    let keys: Vec<Vec<(String, String, Option<String>)>> = metadata
+        .groups
+        .iter()
+        .map(|group| {
+            let key = |key: &keys::WrappedKey| {
+                (key.key.kind().to_owned(), key.key.identity().to_owned(), key.wrapped.clone())
+            };
+            group.keys.iter().map(key).collect()
+        })
+        .collect();
+    let rule = metadata.selector().clone();
+    (keys, metadata.shamir_threshold, rule, metadata.mac_only_encrypted)
+}
+
+impl Sealing {
+    fn seal(
+        &mut self,
+        context: &Context,
+        path: &Path,
+        format: &'static dyn FileFormat,
+        text: &[u8],
+    ) -> Result<SecretBytes, CliError> {
+        if let Some(unchanged) = &self.unchanged
+            && self.previous.as_ref().is_some_and(|previous| previous.text() == text)
+        {
+            return Ok(SecretBytes::from(&**unchanged));
+        }
+        let document = Document::parse(format, SecretBytes::from(text))
+            .map_err(|failure| error::syntax(path, &failure))?;
+        let plan = Plan {
+            metadata: Metadata { last_modified: context.env.now(), ..self.metadata.clone() },
+            data_key: &self.data_key,
+            output: format,
+            layout: Layout::default(),
+            previous: self.previous.as_mut(),
+            allow_nothing_selected: true,
+        };
+        file::encrypt(document, plan).map_err(|failure| error::encrypt(path, failure))
+    }
+}
