@@ -16,10 +16,10 @@ use crate::selector::Selector;
 /// use encfile::config::{Config, Strictness};
 /// use encfile::policy::Policy;
 ///
-/// let text = b"creation_rules:\n  - pgp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4 # alice\n";
+/// let text = b"creation_rules:\n  - pgp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4\n";
 /// let (config, _) = Config::parse(text, ".sops.yaml", Strictness::Strict).unwrap();
 /// let policy = Policy::of(config.rule_for("db.yaml").unwrap());
-/// assert_eq!(policy.groups[0][0].name.as_deref(), Some("alice"));
+/// assert_eq!(policy.groups[0][0].kind, "pgp");
 /// assert_eq!(policy.needed, 1);
 /// ```
 #[derive(Clone, Debug)]
@@ -53,14 +53,12 @@ impl Policy {
 }
 
 /// Somebody who can decrypt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Recipient {
     /// The kind of the key.
     pub kind: String,
     /// The key.
     pub identity: String,
-    /// What people call its owner, if the configuration says.
-    pub name: Option<String>,
 }
 
 impl Recipient {
@@ -70,13 +68,13 @@ impl Recipient {
             Ok(key) => key.identity().to_owned(),
             Err(_) => spec.text.trim().to_owned(),
         };
-        Recipient { kind: spec.kind.name.to_owned(), identity, name: spec.comment.clone() }
+        Recipient { kind: spec.kind.name.to_owned(), identity }
     }
 
     /// Returns the recipient that a key in a file is.
     pub fn of_key(key: &dyn MasterKey) -> Recipient {
         let (kind, identity) = (key.kind().to_owned(), key.identity().to_owned());
-        Recipient { kind, identity, name: None }
+        Recipient { kind, identity }
     }
 
     /// Returns whether it is this key.

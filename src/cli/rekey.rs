@@ -3,7 +3,7 @@
 //! The keys in a file's metadata are no more than what somebody wrote there. As long as they wrap
 //! an old data key they can do no harm; a new one is theirs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::context::Context;
@@ -58,7 +58,7 @@ pub fn check(
         }
         Err(error) => return Err(error),
     };
-    let found = weaknesses(file, &Policy::of(&rule));
+    let found = weaknesses(context, file, &Policy::of(&rule));
     if found.is_empty() {
         return Ok(());
     }
@@ -71,7 +71,7 @@ pub fn check(
     Err(refusal(file.path, &origin, found))
 }
 
-fn refusal(path: &Path, origin: &PathBuf, found: Vec<String>) -> CliError {
+fn refusal(path: &Path, origin: &Path, found: Vec<String>) -> CliError {
     let message = "the file is open to more than its creation rule says";
     let report = CliError::new(Exit::Generic, "weaker-than-rule", message).in_file(path);
     let report = found.into_iter().fold(report, |report, line| report.detail(format!("  {line}")));
@@ -94,23 +94,27 @@ fn tell_recipients(context: &Context, file: Rekeyed<'_>) {
 }
 
 /// Returns in what a file is weaker than its rule, a line each.
-fn weaknesses(file: Rekeyed<'_>, policy: &Policy) -> Vec<String> {
+fn weaknesses(context: &Context, file: Rekeyed<'_>, policy: &Policy) -> Vec<String> {
     let whole = file.values.is_none_or(|values| values.format().container().is_some());
     let found = policy::weaknesses(file.metadata, policy, whole);
-    let mut lines: Vec<String> = found
-        .strangers
-        .iter()
-        .filter(|(_, recipient)| {
-            !file.named.iter().any(|key| recipient.is(key.kind(), key.identity()))
-        })
-        .map(|(number, Recipient { identity, .. })| match file.metadata.groups.len() {
-            1 => format!("{identity} is a recipient of the file, and not of its creation rule"),
-            _ => format!(
-                "{identity} is a recipient in group {} of the file, and not of its creation rule",
-                number + 1
-            ),
-        })
-        .collect();
+    let mut lines = Vec::new();
+    let named = |recipient: &Recipient| {
+        file.named.iter().any(|key| recipient.is(key.kind(), key.identity()))
+    };
+    let owners = creation_rule::owners(context, file.name);
+    for (number, recipient) in found.strangers.iter().filter(|(_, recipient)| !named(recipient)) {
+        let Recipient { kind, identity } = recipient.clone();
+        let owner = owners.get(&(kind, identity)).map(|name| format!(" ({name})"));
+        let place = match file.metadata.groups.len() {
+            1 => String::new(),
+            _ => format!(" in group {}", number + 1),
+        };
+        lines.push(format!(
+            "{}{} is a recipient{place} of the file, and not of its creation rule",
+            recipient.identity,
+            owner.unwrap_or_default()
+        ));
+    }
     if let Some((ours, theirs)) = found.threshold {
         lines.push(format!(
             "{ours} of the key groups can decrypt it; by its creation rule it takes {theirs}"

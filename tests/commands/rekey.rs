@@ -29,21 +29,19 @@ const TEXTS: [(&str, &str); 5] = [
 /// A sandbox with the identities of Alice, Bob and Carol.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    let all = [ALICE, BOB, CAROL].map(|key| key.identity()).join("\n");
+    let all = [ALICE, BOB, CAROL].map(TestKey::identity).join("\n");
     sandbox.env("SOPS_AGE_KEY_FILE", sandbox.write("keys.txt", all));
     sandbox
 }
 
 /// Writes a config whose only rule has a key group for each of `groups`.
 fn config_of_groups(sandbox: &Sandbox, groups: &[&[TestKey]], fields: &str) {
-    let groups: String = groups
-        .iter()
-        .map(|keys| {
-            let keys: Vec<String> = keys.iter().map(|key| key.recipient()).collect();
-            format!("    - age: [{}]\n", keys.join(", "))
-        })
-        .collect();
-    let rule = format!("creation_rules:\n  - key_groups:\n{groups}{fields}");
+    let group = |keys: &&[TestKey]| {
+        let keys: Vec<String> = keys.iter().map(|key| key.recipient()).collect();
+        format!("    - age: [{}]\n", keys.join(", "))
+    };
+    let groups: Vec<String> = groups.iter().map(group).collect();
+    let rule = format!("creation_rules:\n  - key_groups:\n{}{fields}", groups.concat());
     sandbox.write(".sops.yaml", rule);
 }
 
@@ -83,6 +81,7 @@ fn ciphertexts(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn files_become_what_sops_makes_of_them() {
+    let wrapped = Regex::new("YWdl[A-Za-z0-9+/=]{40,}").unwrap();
     let mut count = 0;
     for before in below("testdata/rekey") {
         if before.file_stem().is_none_or(|name| name != "before") {
@@ -117,7 +116,6 @@ fn files_become_what_sops_makes_of_them() {
         let kept = ciphertexts(&original).intersection(&ciphertexts(&ours)).count();
         let expected = if command == "rotate" { 0 } else { ciphertexts(&original).len() };
         assert_eq!(kept, expected, "{case}");
-        let wrapped = Regex::new("YWdl[A-Za-z0-9+/=]{40,}").unwrap();
         let first = |text: &str| wrapped.find(text).unwrap().as_str().to_owned();
         // SOPS wraps the data key anew for everybody.
         assert_eq!(first(&ours) == first(&original), command == "updatekeys", "{case}");

@@ -210,9 +210,10 @@ impl Change {
                 }
             }
         }
-        let owners = match context.personality.names_recipients() {
-            true => creation_rule::owners(context, path),
-            false => HashMap::new(),
+        let owners = if context.personality.names_recipients() {
+            creation_rule::owners(context, path)
+        } else {
+            HashMap::new()
         };
         for (number, group) in self.groups.iter().enumerate() {
             lines.push(format!("Group {}", number + 1));

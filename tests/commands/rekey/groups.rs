@@ -1,7 +1,7 @@
 //! `encfile groups add` and `encfile groups delete`.
 
 use super::{TEXTS, assert_holds, can_decrypt, config_of_groups, encrypt, recipients, sandbox};
-use crate::files::{ALICE, BOB, CAROL};
+use crate::files::{ALICE, BOB, CAROL, TestKey};
 use crate::sandbox::Sandbox;
 
 /// A sandbox with a file of three groups, of which two are needed, encrypted by the real SOPS.
@@ -29,7 +29,7 @@ fn a_group_is_added_and_all_groups_are_needed() {
         let keys = format!("{},{}", BOB.recipient(), CAROL.recipient());
         sandbox.encfile([&command[..], &[&keys]].concat()).go().success().no_stdout();
         let after = sandbox.read(name);
-        let expected = [ALICE, BOB, CAROL].map(|key| key.recipient());
+        let expected = [ALICE, BOB, CAROL].map(TestKey::recipient);
         assert_eq!(recipients(&after), expected, "{name}");
         assert!(!can_decrypt(&sandbox, ALICE, name) && !can_decrypt(&sandbox, BOB, name));
         assert_holds(&sandbox, name, plain);

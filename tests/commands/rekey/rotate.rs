@@ -133,6 +133,19 @@ fn a_recipient_that_the_rule_does_not_have_is_refused() {
 }
 
 #[test]
+fn a_stranger_is_named_where_a_comment_of_the_config_does() {
+    let sandbox = sandbox();
+    encrypt(&sandbox, "a.json", TEXTS[1].1, &[ALICE, BOB]);
+    let (alice, bob) = (ALICE.recipient(), BOB.recipient());
+    let rules = format!(
+        "creation_rules:\n  - path_regex: ^a\n    age: {alice}\n  - age:\n    - {bob} # bob\n"
+    );
+    sandbox.write(".sops.yaml", rules);
+    let said = format!("{bob} (bob) is a recipient of the file, and not of its creation rule");
+    sandbox.encfile(["rotate", "-i", "a.json"]).go().code(1).says([said.as_str()]);
+}
+
+#[test]
 fn a_recipient_that_is_named_need_not_be_in_the_rule() {
     let sandbox = sandbox();
     encrypt(&sandbox, "a.env", TEXTS[2].1, &[ALICE]);
