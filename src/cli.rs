@@ -21,8 +21,8 @@ pub mod ui;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Cli, Command, ServiceArgs};
 use crate::cli::commands::{check, decrypt, edit, encrypt};
@@ -36,18 +36,28 @@ use crate::cli::ui::Ui;
 pub fn main() -> ExitCode {
     let personality = Personality::of(os::argv0_name().as_deref());
     let ui = Ui::new(personality);
-    let arguments = args::normalise(std::env::args_os().collect(), personality);
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(message) => return usage(ui, &message).into(),
-    };
-    os::harden();
-    match run(&cli, personality) {
+    match start(ui, personality) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             ui.line(failure.render(personality));
             failure.exit().into()
         }
+    }
+}
+
+fn start(ui: Ui, personality: Personality) -> Result<Exit, CliError> {
+    let mut command = Cli::command();
+    let arguments = args::normalise(&command, std::env::args_os().collect(), personality)?;
+    for warning in &arguments.warnings {
+        ui.warn(warning);
+    }
+    let matches = command.try_get_matches_from_mut(arguments.arguments);
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => {
+            os::harden();
+            run(&cli, personality)
+        }
+        Err(message) => Ok(usage(ui, personality, &message)),
     }
 }
 
@@ -74,17 +84,19 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
 }
 
 /// Shows help, the version, or what is wrong with the arguments.
-fn usage(ui: Ui, message: &clap::Error) -> Exit {
-    match message.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            match io::write_stdout(message.render().to_string().as_bytes()) {
-                Ok(()) => Exit::Success,
-                Err(_) => Exit::Output,
-            }
+fn usage(ui: Ui, personality: Personality, message: &clap::Error) -> Exit {
+    let text = match message.kind() {
+        ErrorKind::DisplayHelp => message.render().to_string(),
+        ErrorKind::DisplayVersion => {
+            format!("{} {}\n", personality.program(), personality.version())
         }
         _ => {
             ui.line(message.render().to_string().trim_end());
-            Exit::Generic
+            return Exit::Generic;
         }
+    };
+    match io::write_stdout(text.as_bytes()) {
+        Ok(()) => Exit::Success,
+        Err(_) => Exit::Output,
     }
 }

@@ -6,6 +6,7 @@ pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
 pub mod git;
+mod go;
 pub mod keys;
 pub mod legacy;
 pub mod opening;
@@ -15,7 +16,8 @@ pub mod types;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::env;
 
@@ -25,7 +27,7 @@ pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
 pub use self::git::GitArgs;
 pub use self::keys::KeyArgs;
-pub use self::legacy::normalise;
+pub use self::legacy::{Normal, normalise};
 pub use self::opening::OpenArgs;
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
@@ -33,11 +35,31 @@ pub use self::types::TypeArgs;
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
-#[command(version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(version, disable_version_flag = true, max_term_width = 100)]
 pub struct Cli {
     /// The config file [default: the nearest `.sops.yaml`, from the file's directory upwards]
-    #[arg(long, global = true, value_name = "FILE", env = env::CONFIG, hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        env = env::CONFIG,
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
+
+    /// Print the version
+    #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+
+    // SOPS' flags that have nothing to turn on or off here: nothing is logged besides what is said
+    // anyway, and no version is looked up anywhere.
+    #[arg(long, global = true, hide = true)]
+    verbose: bool,
+    #[arg(long, global = true, hide = true)]
+    disable_version_check: bool,
+    #[arg(long, global = true, hide = true)]
+    check_for_updates: bool,
 
     /// What to do.
     #[command(subcommand)]

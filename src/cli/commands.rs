@@ -42,6 +42,15 @@ fn checked_files(
         context
             .ui
             .warn("More than one positional argument provided. Only the first one will be used!");
+        let looks_like_a_flag =
+            |file: &&PathBuf| file.as_os_str().as_encoded_bytes().starts_with(b"-");
+        if let Some(flag) = files[1..].iter().rfind(looks_like_a_flag) {
+            context.ui.warn(format_args!(
+                "Note that one of the ignored positional argument is \"{}\", which looks like a \
+                 flag. Flags must always be provided before the first positional argument!",
+                flag.display()
+            ));
+        }
         return Ok(files[..1].to_vec());
     }
     match in_place {
