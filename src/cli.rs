@@ -18,6 +18,7 @@ pub mod os;
 pub mod personality;
 pub mod ui;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Cli, Command, ServiceArgs};
-use crate::cli::commands::{check, decrypt, edit, encrypt};
+use crate::cli::commands::{check, completion, decrypt, edit, encrypt, filestatus, man};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -47,7 +48,17 @@ pub fn main() -> ExitCode {
 
 fn start(ui: Ui, personality: Personality) -> Result<Exit, CliError> {
     let mut command = Cli::command();
-    let arguments = args::normalise(&command, std::env::args_os().collect(), personality)?;
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(shell) = env::completing_shell() {
+        return completion::complete(command, &shell, arguments, personality);
+    }
+    if personality.answers_scripts_of_sops()
+        && let Some((last, words)) = arguments.split_last()
+        && last == completion::SOPS_REQUEST
+    {
+        return completion::complete_as_sops(&command, words);
+    }
+    let arguments = args::normalise(&command, arguments, personality)?;
     for warning in &arguments.warnings {
         ui.warn(warning);
     }
@@ -68,7 +79,11 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Encrypt(arguments) => Some(&arguments.services),
         Command::Decrypt(arguments) => Some(&arguments.services),
         Command::Edit(arguments) => Some(&arguments.services),
-        Command::Check(_) | Command::Git(_) => None,
+        Command::Check(_)
+        | Command::Git(_)
+        | Command::Filestatus(_)
+        | Command::Completion(_)
+        | Command::Man(_) => None,
     };
     if services.is_some_and(ServiceArgs::is_foreign) {
         let message = "key services are not built into this version of encfile";
@@ -80,6 +95,9 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Edit(arguments) => edit::run(&context, config, arguments),
         Command::Check(arguments) => check::run(&context, config, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
+        Command::Filestatus(arguments) => filestatus::run(&context, arguments),
+        Command::Completion(arguments) => completion::run(&context, arguments),
+        Command::Man(arguments) => man::run(&context, arguments),
     }
 }
 

@@ -1,9 +1,11 @@
 //! End-to-end tests of the commands: one behaviour a test, compared exactly where it is specified.
 
 mod as_sops;
+mod completion;
 mod config;
 mod decrypt;
 mod default_file;
 mod edit;
 mod encrypt;
+mod filestatus;
 mod writes;

@@ -2,13 +2,16 @@
 //! of its own, those that several share beside them.
 
 pub mod check;
+pub mod completion;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod filestatus;
 pub mod git;
 mod go;
 pub mod keys;
 pub mod legacy;
+pub mod man;
 pub mod opening;
 pub mod rules;
 pub mod services;
@@ -17,21 +20,24 @@ pub mod types;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand, ValueHint};
 
 use crate::cli::env;
 
 pub use self::check::CheckArgs;
+pub use self::completion::CompletionArgs;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
+pub use self::filestatus::FileStatusArgs;
 pub use self::git::GitArgs;
 pub use self::keys::KeyArgs;
 pub use self::legacy::{Normal, normalise};
+pub use self::man::ManArgs;
 pub use self::opening::OpenArgs;
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
-pub use self::types::TypeArgs;
+pub use self::types::{InputTypeArgs, TypeArgs};
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
@@ -42,6 +48,7 @@ pub struct Cli {
         long,
         global = true,
         value_name = "FILE",
+        value_hint = ValueHint::FilePath,
         value_parser = OsStringValueParser::new().map(PathBuf::from),
         env = env::CONFIG,
         hide_env_values = true
@@ -79,4 +86,10 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
+    /// Print whether a file is encrypted, as JSON; needs no key
+    Filestatus(Box<FileStatusArgs>),
+    /// Print a script that completes commands, files and tree paths in a shell
+    Completion(CompletionArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }

@@ -1,10 +1,13 @@
 //! The commands: each is its arguments and one straight line.
 
 pub mod check;
+pub mod completion;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod filestatus;
 pub mod git;
+pub mod man;
 
 use std::path::{Path, PathBuf};
 

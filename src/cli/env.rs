@@ -18,6 +18,16 @@ pub const KEYSERVICE: &str = "SOPS_KEYSERVICE";
 pub const SOPS_EDITOR: &str = "SOPS_EDITOR";
 /// The editor, if `SOPS_EDITOR` is not set.
 pub const EDITOR: &str = "EDITOR";
+/// Set by the scripts of `completion`: the shell that asks for candidates; ours.
+pub const COMPLETE: &str = "ENCFILE_COMPLETE";
+
+/// Returns the shell that asks for candidates, if one does: it must be known before anything else
+/// is.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn completing_shell() -> Option<String> {
+    std::env::var(COMPLETE).ok().filter(|shell| !shell.is_empty())
+}
+
 /// The environment of the process.
 #[derive(Debug)]
 pub struct Env {

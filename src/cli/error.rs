@@ -75,6 +75,14 @@ impl CliError {
         self
     }
 
+    /// Says in front of the message what could not be done, and ends the program another way.
+    pub fn during(mut self, what: &str, exit: Exit) -> CliError {
+        self.0.message.insert_str(0, ": ");
+        self.0.message.insert_str(0, what);
+        self.0.exit = exit;
+        self
+    }
+
     /// Returns how the program ends.
     pub fn exit(&self) -> Exit {
         self.0.exit

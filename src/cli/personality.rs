@@ -51,6 +51,11 @@ impl Personality {
         !self.is_encfile()
     }
 
+    /// Whether the completion scripts that SOPS prints get the answers that they ask for.
+    pub fn answers_scripts_of_sops(self) -> bool {
+        !self.is_encfile()
+    }
+
     /// Whether compound and leading-dot names tell the format (`secrets.env.enc`,
     /// `.env.production`), and the content that of an encrypted file. SOPS looks at the ending
     /// alone.

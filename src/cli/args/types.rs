@@ -5,12 +5,26 @@ use clap::builder::PossibleValuesParser;
 
 use crate::format::{FORMATS, FileFormat, by_name};
 
-/// How files are read and written.
+/// How files are read.
 #[derive(Debug, Default, Args)]
-pub struct TypeArgs {
+pub struct InputTypeArgs {
     /// The format of the input [default: by its name or content]
     #[arg(long, value_name = "TYPE", value_parser = formats())]
     input_type: Option<String>,
+}
+
+impl InputTypeArgs {
+    /// Returns the format of the input, if it is given.
+    pub fn input(&self) -> Option<&'static dyn FileFormat> {
+        self.input_type.as_deref().and_then(by_name)
+    }
+}
+
+/// How files are read and written.
+#[derive(Debug, Default, Args)]
+pub struct TypeArgs {
+    #[command(flatten)]
+    input: InputTypeArgs,
 
     /// The format of the output [default: that of the input]
     #[arg(long, value_name = "TYPE", value_parser = formats())]
@@ -24,7 +38,7 @@ pub struct TypeArgs {
 impl TypeArgs {
     /// Returns the format of the input, if it is given.
     pub fn input(&self) -> Option<&'static dyn FileFormat> {
-        self.input_type.as_deref().and_then(by_name)
+        self.input.input()
     }
 
     /// Returns the format of the output, if it is given.
