@@ -1,6 +1,7 @@
 //! End-to-end tests of the commands: one behaviour a test, compared exactly where it is specified.
 
 mod as_sops;
+mod catalogue;
 mod completion;
 mod config;
 mod decrypt;

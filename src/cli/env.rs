@@ -14,6 +14,8 @@ pub const CONFIG: &str = "SOPS_CONFIG";
 pub const DECRYPTION_ORDER: &str = "SOPS_DECRYPTION_ORDER";
 /// Key services, as `--keyservice`.
 pub const KEYSERVICE: &str = "SOPS_KEYSERVICE";
+/// Whether keys are used by this program itself, as `--enable-local-keyservice`.
+pub const ENABLE_LOCAL_KEYSERVICE: &str = "SOPS_ENABLE_LOCAL_KEYSERVICE";
 /// The editor.
 pub const SOPS_EDITOR: &str = "SOPS_EDITOR";
 /// The editor, if `SOPS_EDITOR` is not set.

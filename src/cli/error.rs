@@ -150,6 +150,7 @@ impl From<IoError> for CliError {
             IoError::NotFound { path } => {
                 format!("cannot operate on non-existent file \"{}\"", path.display())
             }
+            error if exit == Exit::Input => format!("Error reading file: {}", chain(error)),
             error => chain(error),
         };
         let report = CliError::new(exit, code, message);
@@ -163,7 +164,7 @@ impl From<IoError> for CliError {
 
 impl From<EditorError> for CliError {
     fn from(error: EditorError) -> CliError {
-        let message = format!("could not run editor: {}", chain(&error));
+        let message = format!("Could not run editor: {}", chain(&error));
         match error {
             EditorError::NoEditor => CliError::new(Exit::Editor, "no-editor", message)
                 .help("set `SOPS_EDITOR` or `EDITOR` to your editor"),
@@ -325,18 +326,18 @@ pub fn encrypt(path: &Path, error: FileError) -> CliError {
     }
 }
 
-/// SOPS' words for a file that has metadata already.
+/// SOPS' words for a file that has metadata already, and its line breaks.
 const ALREADY_ENCRYPTED: &str = "\
 The file you have provided contains a top-level entry called 'sops', or for
-flat file formats top-level entries starting with 'sops_'. This is generally due
-to the file already being encrypted. SOPS uses a top-level entry called 'sops'
-to store the metadata required to decrypt the file. For this reason, SOPS can
-not encrypt files that already contain such an entry.
+flat file formats top-level entries starting with 'sops_'. This is
+generally due to the file already being encrypted. SOPS uses a top-level
+entry called 'sops' to store the metadata required to decrypt the file. For
+this reason, SOPS can not encrypt files that already contain such an entry.
 
 If this is an unencrypted file, rename the 'sops' entry.
 
-If this is an encrypted file and you want to edit it, use the editor mode, for
-example: `sops edit my_file.yaml`";
+If this is an encrypted file and you want to edit it, use the editor mode,
+for example: `sops edit my_file.yaml`";
 
 /// Returns the report of a data key that could not be recovered.
 fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
