@@ -102,9 +102,7 @@ impl Case {
     }
 
     fn run(&self, program: Program) -> Outcome {
-        let sandbox = Sandbox::with_identity(ALICE);
-        copy(&directory().join("work"), &sandbox.path(""));
-        fs::create_dir(sandbox.path("folder")).unwrap();
+        let sandbox = in_work_directory();
         // SOPS leaves some behind when it panics.
         sandbox.allow_leftovers();
         let (line, input) = match self.line.split_once(" < ") {
@@ -177,6 +175,14 @@ fn unescaped(text: &str) -> String {
         });
     }
     plain
+}
+
+/// Returns a sandbox with a copy of the catalogue's files, and alice's identity.
+pub(super) fn in_work_directory() -> Sandbox {
+    let sandbox = Sandbox::with_identity(ALICE);
+    copy(&directory().join("work"), &sandbox.path(""));
+    fs::create_dir(sandbox.path("folder")).unwrap();
+    sandbox
 }
 
 /// Copies the files below `from`.
