@@ -355,7 +355,7 @@ pub enum FileError {
     #[error("MAC mismatch: the file has no MAC")]
     MacMissing,
     /// The MAC does not open.
-    #[error("cannot decrypt the MAC: {0}")]
+    #[error("Cannot decrypt MAC: {0}")]
     MacUnreadable(ValueError),
     /// The MAC is that of other values.
     #[error("MAC mismatch: the values are not those that the file was encrypted with")]

@@ -1,6 +1,9 @@
 //! End-to-end tests of the commands: one behaviour a test, compared exactly where it is specified.
 
+mod any_arguments;
 mod as_sops;
+mod catalogue;
+mod completion;
 mod config;
 mod decrypt;
 mod default_file;
@@ -9,5 +12,6 @@ mod encrypt;
 mod exec_env;
 mod exec_file;
 mod exports;
+mod filestatus;
 mod rekey;
 mod writes;

@@ -19,6 +19,11 @@ pub(crate) fn python() -> PathBuf {
     installed("target/peers/venv/bin/python")
 }
 
+/// Returns the directory of the Node packages that read SOPS' files.
+pub(crate) fn node_modules() -> PathBuf {
+    installed("target/peers/node/node_modules")
+}
+
 /// Returns a program of the system, searched for in `PATH`.
 pub(crate) fn system(program: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -78,6 +78,14 @@ impl CliError {
         self
     }
 
+    /// Says in front of the message what could not be done, and ends the program another way.
+    pub fn during(mut self, what: &str, exit: Exit) -> CliError {
+        self.0.message.insert_str(0, ": ");
+        self.0.message.insert_str(0, what);
+        self.0.exit = exit;
+        self
+    }
+
     /// Returns how the program ends.
     pub fn exit(&self) -> Exit {
         self.0.exit
@@ -145,6 +153,7 @@ impl From<IoError> for CliError {
             IoError::NotFound { path } => {
                 format!("cannot operate on non-existent file \"{}\"", path.display())
             }
+            error if exit == Exit::Input => format!("Error reading file: {}", chain(error)),
             error => chain(error),
         };
         let report = CliError::new(exit, code, message);
@@ -158,7 +167,7 @@ impl From<IoError> for CliError {
 
 impl From<EditorError> for CliError {
     fn from(error: EditorError) -> CliError {
-        let message = format!("could not run editor: {}", chain(&error));
+        let message = format!("Could not run editor: {}", chain(&error));
         match error {
             EditorError::NoEditor => CliError::new(Exit::Editor, "no-editor", message)
                 .help("set `SOPS_EDITOR` or `EDITOR` to your editor"),
@@ -349,18 +358,18 @@ pub fn encrypt(path: &Path, error: FileError) -> CliError {
     }
 }
 
-/// SOPS' words for a file that has metadata already.
+/// SOPS' words for a file that has metadata already, and its line breaks.
 const ALREADY_ENCRYPTED: &str = "\
 The file you have provided contains a top-level entry called 'sops', or for
-flat file formats top-level entries starting with 'sops_'. This is generally due
-to the file already being encrypted. SOPS uses a top-level entry called 'sops'
-to store the metadata required to decrypt the file. For this reason, SOPS can
-not encrypt files that already contain such an entry.
+flat file formats top-level entries starting with 'sops_'. This is
+generally due to the file already being encrypted. SOPS uses a top-level
+entry called 'sops' to store the metadata required to decrypt the file. For
+this reason, SOPS can not encrypt files that already contain such an entry.
 
 If this is an unencrypted file, rename the 'sops' entry.
 
-If this is an encrypted file and you want to edit it, use the editor mode, for
-example: `sops edit my_file.yaml`";
+If this is an encrypted file and you want to edit it, use the editor mode,
+for example: `sops edit my_file.yaml`";
 
 /// Returns the report of a data key that could not be recovered.
 fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
