@@ -78,6 +78,18 @@ impl CliError {
         self
     }
 
+    /// Adds what to do about a conflict that git has left in the text, if there is one.
+    pub fn in_conflict(self, conflict: Option<Position>) -> CliError {
+        match conflict {
+            Some(Position { line, .. }) => self.help(format!(
+                "git has left a conflict in line {line}: check out one of the two versions, or \
+                 `git merge --abort`\n\
+                 `encfile git install` sets up merges of encrypted files, value by value"
+            )),
+            None => self,
+        }
+    }
+
     /// Says in front of the message what could not be done, and ends the program another way.
     pub fn during(mut self, what: &str, exit: Exit) -> CliError {
         self.0.message.insert_str(0, ": ");
@@ -123,6 +135,11 @@ impl CliError {
     }
 }
 
+/// Returns a path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}
+
 /// Returns a message with its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -158,7 +175,9 @@ impl From<IoError> for CliError {
         };
         let report = CliError::new(exit, code, message);
         match error {
-            IoError::ReadOnly { .. } => report.help("make it writable first: chmod u+w FILE"),
+            IoError::ReadOnly { path } => {
+                report.help(format!("make it writable first: chmod u+w {}", quoted(&path)))
+            }
             IoError::ChangedMeanwhile { .. } => report.help("look at the file and try again"),
             _ => report,
         }
@@ -283,9 +302,12 @@ pub fn decrypt(path: &Path, error: FileError, with: &Credentials) -> CliError {
             );
             report.at(path, error.position)
         }
-        FileError::NotEncrypted => CliError::new(Exit::Generic, "not-encrypted", message)
-            .in_file(path)
-            .help("the file is not encrypted; to encrypt it: encfile encrypt -i FILE"),
+        FileError::NotEncrypted => {
+            CliError::new(Exit::Generic, "not-encrypted", message).in_file(path).help(format!(
+                "the file is not encrypted; to encrypt it: encfile encrypt -i {}",
+                quoted(path)
+            ))
+        }
         FileError::Unwrap(error) => unwrap(path, &error, with),
         FileError::Value { path: leaf, position, .. } => CliError::new(
             Exit::DecryptTree,
