@@ -1,6 +1,8 @@
 //! Laws of encryption over many documents: what is encrypted comes back to the byte, nothing that
 //! should be encrypted stands in clear, and nothing panics.
 
+mod spellings;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -23,8 +25,12 @@ fn seal(format: &'static dyn FileFormat, text: &[u8]) -> Result<SecretBytes, Fil
     encrypt(document, plan)
 }
 
-/// Encrypts and decrypts; `Ok(None)` if the text is none of the format, or refused.
-fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>, String> {
+/// Encrypts and decrypts, and compares; returns the encrypted text and the decrypted file, or
+/// `None` if the text is none of the format, or refused.
+fn comes_back(
+    format: &'static dyn FileFormat,
+    text: &[u8],
+) -> Result<Option<(SecretBytes, DecryptedFile)>, String> {
     let sealed = match seal(format, text) {
         Ok(sealed) => sealed,
         Err(FileError::Unstable { path }) => return Err(format!("unstable at {path:?}")),
@@ -43,6 +49,13 @@ fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>
             show()
         ));
     }
+    Ok(Some((sealed, opened)))
+}
+
+/// Encrypts, decrypts and encrypts again; `Ok(None)` if the text is none of the format, or refused.
+fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>, String> {
+    let Some((sealed, opened)) = comes_back(format, text)? else { return Ok(None) };
+    let show = || String::from_utf8_lossy(&sealed).into_owned();
     // An edit that changes nothing changes nothing but the MAC, in whatever layout.
     let (metadata, mut previous) = opened.into_previous().map_err(|error| error.to_string())?;
     let plan = Plan {
@@ -53,7 +66,7 @@ fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>
         previous: Some(&mut previous),
         allow_nothing_selected: true,
     };
-    let document = Document::parse(format, again).map_err(|error| error.to_string())?;
+    let document = Document::parse(format, SecretBytes::from(text)).map_err(|e| e.to_string())?;
     let edited = encrypt(document, plan).map_err(|error| format!("{error}\n{}", show()))?;
     let changed = show()
         .lines()
