@@ -537,6 +537,11 @@ mod tests {
     }
 
     #[test]
+    fn nodes_are_small() {
+        assert_eq!(size_of::<Node>(), 88);
+    }
+
+    #[test]
     fn walk_enters_and_leaves_in_order() {
         let tree = sample();
         let steps: String = tree

@@ -81,7 +81,7 @@ impl FileFormat for Yaml {
             return Err(SyntaxError::at(&source, source.len(), message));
         }
         check::check(&source, &stream)?;
-        build::build(source, &stream)
+        build::build(source, stream)
     }
     fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
         splice::splice(tree, changes)
