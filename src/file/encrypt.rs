@@ -9,7 +9,7 @@ use crate::crypt::value::Sealer;
 use crate::document::Document;
 use crate::edits::Edits;
 use crate::file::seal::{self, SealedLeaves};
-use crate::file::spelling::{LAYOUT_PATH, Spellings};
+use crate::file::spelling::{LAYOUT_PATH, Spellings, same_data};
 use crate::file::{DecryptedFile, FileError, Previous, position, shared_place, verify};
 use crate::format::{Block, FileFormat, Layout};
 use crate::metadata::{self, Metadata};
@@ -54,11 +54,20 @@ pub fn encrypt(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileEr
     let cipher = data_key.cipher();
     let cipher = &cipher;
     let mut way = Way { input, output, layout, data_key, cipher, metadata, allow_nothing_selected };
-    match way.encrypt(&mut tree, previous.as_deref_mut()) {
+    let mut result = way.encrypt(&mut tree, previous.as_deref_mut(), None);
+    if let (Err(FileError::Unstable { .. }), Some(previous)) = (&result, previous.as_deref_mut()) {
         // A leaf as it was may not fit what is around it now.
-        Err(FileError::Unstable { .. }) if let Some(previous) = previous => {
-            previous.forget_spellings();
-            way.encrypt(&mut tree, Some(previous))
+        previous.forget_spellings();
+        result = way.encrypt(&mut tree, Some(previous), None);
+    }
+    match result {
+        Err(FileError::Unstable { .. } | FileError::Emit(_)) if way.is_in_place() => {
+            let Some(mut canonical) = way.canonical(&tree) else { return result };
+            if let Some(previous) = previous.as_deref_mut() {
+                previous.forget_spellings();
+                previous.align(&canonical);
+            }
+            way.encrypt(&mut canonical, previous, Some(&tree)).or(result)
         }
         result => result,
     }
@@ -76,13 +85,28 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Encrypts `tree`, which is as it was afterwards.
+    /// Returns whether the text of the document is kept, with replaced spans.
+    fn is_in_place(&self) -> bool {
+        self.input.name() == self.output.name() && self.input.container().is_none()
+    }
+
+    /// Returns the document as new text, for one whose own text cannot be kept; `None` if that has
+    /// other data.
+    fn canonical(&self, tree: &Tree) -> Option<Tree> {
+        let layout = self.output.layout_of(tree, &self.layout);
+        let text = self.output.emit(tree, &layout).ok()?;
+        self.output.parse(text).ok().filter(|canonical| same_data(tree, canonical))
+    }
+
+    /// Encrypts `tree`, which is as it was afterwards. What decryption shows is `original`, if that
+    /// is another text of the same data.
     fn encrypt(
         &mut self,
         tree: &mut Tree,
         mut previous: Option<&mut Previous>,
+        original: Option<&Tree>,
     ) -> Result<SecretBytes, FileError> {
-        let in_place = self.input.name() == self.output.name() && self.input.container().is_none();
+        let in_place = self.is_in_place();
         let everything = self.input.container().is_some();
         let selector = self.metadata.selector();
         let sealed =
@@ -101,7 +125,7 @@ impl Way<'_> {
 
         let meant = verify::Meant { tree, leaves: &leaves, in_place };
         let opened = verify::read_back(text, self.output, &meant, self.data_key)?;
-        with_layout(opened, self.output, self.cipher, in_place.then_some(&*tree))
+        with_layout(opened, self.output, self.cipher, in_place.then_some(original.unwrap_or(tree)))
     }
 
     /// Makes the text without metadata: that of `tree` with the ciphertexts put in, or new text of
