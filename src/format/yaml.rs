@@ -108,6 +108,8 @@ impl FileFormat for Yaml {
         block::layout_of(tree, asked)
     }
     fn refusal(&self, tree: &Tree) -> Option<SyntaxError> {
+        // Parsing has looked at the first document.
+        tree.documents().nth(1)?;
         repeated_keys(tree, 1).first().map(|&id| repeated_key(tree, id))
     }
     fn template(&self) -> &'static str {

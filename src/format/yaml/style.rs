@@ -6,6 +6,7 @@
 //! [`Shape`] says what a *reader* takes; that is more, and keeps the style that a person chose.
 
 use super::resolve::{Resolved, resolve_plain};
+use crate::format::find;
 use crate::secret::SecretBytes;
 use crate::tree::Style;
 
@@ -286,8 +287,8 @@ pub(super) fn write_double(out: &mut SecretBytes, text: &str, escapes: Escapes) 
     out.push(b'"');
     let bytes = text.as_bytes();
     let (mut done, mut at) = (0, 0);
-    while let Some(plain) = bytes[at..].iter().position(|&byte| ESCAPABLE[usize::from(byte)]) {
-        at += plain;
+    loop {
+        at += find::first(&bytes[at..], may_be_escaped);
         // These bytes only begin characters.
         let Some(character) = text[at..].chars().next() else { break };
         let next = at + character.len_utf8();
@@ -302,19 +303,17 @@ pub(super) fn write_double(out: &mut SecretBytes, text: &str, escapes: Escapes) 
     out.push(b'"');
 }
 
-/// The bytes with which characters begin that double quotes may have to escape.
-const ESCAPABLE: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = matches!(
-            byte as u8,
-            0..=0x1F | 0x7F | b'"' | b'\\' | 0xC2 | 0xE2 | 0xEF | 0xF0..
-        );
-        byte += 1;
-    }
-    table
-};
+/// Returns whether a character that double quotes may have to escape begins with `byte`.
+#[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
+fn may_be_escaped(byte: u8) -> bool {
+    (byte < 0x20)
+        | (byte == 0x7F)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == 0xC2)
+        | (byte == 0xE2)
+        | (byte >= 0xEF)
+}
 
 fn is_escaped(character: char, escapes: Escapes) -> bool {
     match character {
