@@ -344,6 +344,17 @@ impl Tree {
         self.pool.reserve(bytes);
     }
 
+    /// Returns the length of the pool in bytes.
+    pub fn pool_len(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Cuts the pool off, so that its memory is free again. Nothing may refer to what goes.
+    pub fn truncate_pool(&mut self, length: usize) {
+        let kept = SecretBytes::from(&self.pool[..length]);
+        self.pool = kept;
+    }
+
     /// Replaces the value of a scalar or comment; key, span and site stay.
     ///
     /// # Panics
@@ -523,6 +534,11 @@ mod tests {
         builder.leaf(None, NodeKind::Comment { text: z, inline: false }, None, site);
         builder.leaf(None, NodeKind::Null, None, site);
         builder.finish()
+    }
+
+    #[test]
+    fn nodes_are_small() {
+        assert_eq!(size_of::<Node>(), 88);
     }
 
     #[test]
