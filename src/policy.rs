@@ -50,12 +50,6 @@ impl Policy {
             mac_only_encrypted: rule.mac_only_encrypted,
         }
     }
-
-    /// Returns whose key an identity is, as the rule's comments have it.
-    pub fn name_of(&self, kind: &str, identity: &str) -> Option<&str> {
-        let mut recipients = self.groups.iter().flatten();
-        recipients.find(|recipient| recipient.is(kind, identity))?.name.as_deref()
-    }
 }
 
 /// Somebody who can decrypt.

@@ -1,5 +1,6 @@
 //! `updatekeys`: files get the recipients of their creation rule.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,7 @@ fn one(
         return Ok(());
     }
     if !change.is_none() {
-        io::write_stdout(change.show(context).as_bytes())?;
+        io::write_stdout(change.show(context, path).as_bytes())?;
         if !arguments.yes && !confirm()? {
             context.ui.line(format_args!("File {name} left unchanged"));
             return Ok(());
@@ -197,7 +198,7 @@ impl Change {
     }
 
     /// Returns the change in SOPS' words, for standard output.
-    fn show(&self, context: &Context) -> String {
+    fn show(&self, context: &Context, path: &Path) -> String {
         let mut lines = vec!["The following changes will be made to the file's groups:".to_owned()];
         match self.threshold {
             (0, 0) => {}
@@ -209,23 +210,26 @@ impl Change {
                 }
             }
         }
-        let names = context.personality.names_recipients();
+        let owners = match context.personality.names_recipients() {
+            true => creation_rule::owners(context, path),
+            false => HashMap::new(),
+        };
         for (number, group) in self.groups.iter().enumerate() {
             lines.push(format!("Group {}", number + 1));
             for (mark, recipients) in
                 [("   ", &group.kept), ("+++", &group.added), ("---", &group.removed)]
             {
-                lines.extend(recipients.iter().map(|recipient| line(mark, recipient, names)));
+                lines.extend(recipients.iter().map(|recipient| line(mark, recipient, &owners)));
             }
         }
         lines.join("\n") + "\n"
     }
 }
 
-fn line(mark: &str, recipient: &Recipient, names: bool) -> String {
-    let identity = one_line(&recipient.identity);
-    match recipient.name.as_deref().filter(|_| names) {
-        Some(name) => format!("{mark} {identity} ({})", one_line(name)),
+fn line(mark: &str, key: &Recipient, owners: &HashMap<(String, String), String>) -> String {
+    let identity = one_line(&key.identity);
+    match owners.get(&(key.kind.clone(), key.identity.clone())) {
+        Some(owner) => format!("{mark} {identity} ({})", one_line(owner)),
         None => format!("{mark} {identity}"),
     }
 }
