@@ -10,11 +10,13 @@ pub mod default_file;
 pub mod editor;
 pub mod env;
 pub mod error;
+pub mod execution;
 pub mod exit;
 pub mod git;
 pub mod io;
 pub mod machine;
 pub mod os;
+pub mod output;
 pub mod personality;
 pub mod rekey;
 pub mod ui;
@@ -26,10 +28,13 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::cli::args::{Cli, Command, GroupsCommand, ServiceArgs};
-use crate::cli::commands::{check, decrypt, edit, encrypt, groups, rotate, updatekeys};
+use crate::cli::commands::{
+    check, decrypt, edit, encrypt, exec_env, exec_file, groups, rotate, updatekeys,
+};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::os::Hardened;
 use crate::cli::personality::Personality;
 use crate::cli::ui::Ui;
 
@@ -42,8 +47,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(message) => return usage(ui, &message).into(),
     };
-    os::harden();
-    match run(&cli, personality) {
+    let hardened = os::harden();
+    match run(&cli, personality, hardened) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             ui.line(failure.render(personality));
@@ -52,9 +57,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
+fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, CliError> {
     let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
-    let context = Context::new(personality, config.map(Path::to_path_buf))?;
+    let context = Context::new(personality, config.map(Path::to_path_buf), hardened)?;
     let services = match &cli.command {
         Command::Encrypt(arguments) => Some(&arguments.services),
         Command::Decrypt(arguments) => Some(&arguments.services),
@@ -63,6 +68,8 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Updatekeys(arguments) => Some(&arguments.services),
         Command::Groups(GroupsCommand::Add(arguments)) => Some(&arguments.services),
         Command::Groups(GroupsCommand::Delete(arguments)) => Some(&arguments.services),
+        Command::ExecEnv(arguments) => Some(&arguments.services),
+        Command::ExecFile(arguments) => Some(&arguments.services),
         Command::Check(_) | Command::Git(_) => None,
     };
     if services.is_some_and(ServiceArgs::is_foreign) {
@@ -79,6 +86,8 @@ fn run(cli: &Cli, personality: Personality) -> Result<Exit, CliError> {
         Command::Groups(GroupsCommand::Delete(arguments)) => {
             groups::delete(&context, config, arguments)
         }
+        Command::ExecEnv(arguments) => exec_env::run(&context, arguments),
+        Command::ExecFile(arguments) => exec_file::run(&context, arguments),
         Command::Check(arguments) => check::run(&context, config, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
     }

@@ -6,5 +6,8 @@ mod decrypt;
 mod default_file;
 mod edit;
 mod encrypt;
+mod exec_env;
+mod exec_file;
+mod exports;
 mod rekey;
 mod writes;

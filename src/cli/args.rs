@@ -2,9 +2,12 @@
 //! of its own, those that several share beside them.
 
 pub mod check;
+pub mod command;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod exec_env;
+pub mod exec_file;
 pub mod git;
 pub mod groups;
 pub mod keys;
@@ -15,6 +18,7 @@ pub mod rules;
 pub mod services;
 pub mod types;
 pub mod updatekeys;
+pub mod variables;
 
 use std::path::PathBuf;
 
@@ -23,9 +27,12 @@ use clap::{Parser, Subcommand};
 use crate::cli::env;
 
 pub use self::check::CheckArgs;
+pub use self::command::CommandArgs;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
+pub use self::exec_env::ExecEnvArgs;
+pub use self::exec_file::ExecFileArgs;
 pub use self::git::GitArgs;
 pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
@@ -34,8 +41,9 @@ pub use self::opening::OpenArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
-pub use self::types::{InputTypeArgs, TypeArgs};
+pub use self::types::{InputTypeArgs, OutputType, PlainTypeArgs, TypeArgs};
 pub use self::updatekeys::UpdatekeysArgs;
+pub use self::variables::VariableArgs;
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
@@ -66,6 +74,10 @@ pub enum Command {
     /// Add or delete a key group
     #[command(subcommand)]
     Groups(GroupsCommand),
+    /// Run a command with the values of a file in its environment
+    ExecEnv(Box<ExecEnvArgs>),
+    /// Run a command with the path of a decrypted file in place of `{}`
+    ExecFile(Box<ExecFileArgs>),
     /// Find files and values that should be encrypted and are not, and damaged files
     Check(Box<CheckArgs>),
     /// Set up a git repository: hook, diffs and merges

@@ -4,6 +4,8 @@ pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
+pub mod exec_env;
+pub mod exec_file;
 pub mod git;
 pub mod groups;
 pub mod rotate;

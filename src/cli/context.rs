@@ -9,6 +9,7 @@ use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::cli::io::{self, Stamp, WriteNote, Written};
 use crate::cli::machine::Machine;
+use crate::cli::os::Hardened;
 use crate::cli::personality::Personality;
 use crate::cli::ui::Ui;
 use crate::crypt::data_key::DataKey;
@@ -30,6 +31,8 @@ pub struct Context {
     pub credentials: Credentials,
     /// The config that the command line names.
     pub config: Option<PathBuf>,
+    /// What this process changed about itself, and commands that it runs want back.
+    pub hardened: Hardened,
 }
 
 impl Context {
@@ -37,14 +40,18 @@ impl Context {
     ///
     /// # Errors
     /// If there is no working directory.
-    pub fn new(personality: Personality, config: Option<PathBuf>) -> Result<Context, CliError> {
+    pub fn new(
+        personality: Personality,
+        config: Option<PathBuf>,
+        hardened: Hardened,
+    ) -> Result<Context, CliError> {
         let env = Env::read().map_err(|error| {
             let message = format!("there is no working directory: {error}");
             CliError::new(Exit::Generic, "directory", message)
         })?;
         let ui = Ui::new(personality);
         let credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
-        Ok(Context { personality, env, ui, credentials, config })
+        Ok(Context { personality, env, ui, credentials, config, hardened })
     }
 
     /// Returns the format of a plain file by its name.

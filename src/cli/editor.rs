@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use super::env::KEY_VARIABLES;
 use super::io::{IoError, Stamp, read_file};
 use super::os;
 use super::os::editor_process::{self, Answer, Ended};
@@ -26,16 +27,9 @@ use crate::secret::SecretBytes;
 /// The editors to try when none is chosen, as SOPS does.
 const DEFAULT_EDITORS: [&str; 3] = ["vim", "nano", "vi"];
 
-/// Environment variables with secrets, or with the way to them, that a child has no use for.
-///
-/// The variables by which SOPS and encfile find identities, and the cloud SDKs and Vault their
-/// credentials. Names of profiles, files of public certificates and addresses are not among them.
-pub const SECRET_VARIABLES: &[&str] = &[
-    "SOPS_AGE_KEY",
-    "SOPS_AGE_KEY_FILE",
-    "SOPS_AGE_KEY_CMD",
-    "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
-    "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
+/// Credentials of the cloud SDKs, which an editor has no use for. Names of profiles, files of public
+/// certificates and addresses are not among them.
+const CLOUD_CREDENTIALS: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -50,16 +44,14 @@ pub const SECRET_VARIABLES: &[&str] = &[
     "HUAWEICLOUD_SDK_AK",
     "HUAWEICLOUD_SDK_SK",
     "HUAWEICLOUD_SDK_SECURITY_TOKEN",
-    "VAULT_TOKEN",
-    "BAO_TOKEN",
 ];
 
 /// What vim does before and after its start-up files: no copies of the text anywhere.
 const VIM_SETTINGS: &str = "silent! set nobackup nowritebackup noundofile noswapfile";
 
-/// Removes [`SECRET_VARIABLES`] from the environment that `command` will have.
+/// Removes keys and credentials from the environment that `command` will have.
 pub fn remove_secret_variables(command: &mut Command) {
-    for name in SECRET_VARIABLES {
+    for name in KEY_VARIABLES.iter().chain(CLOUD_CREDENTIALS) {
         command.env_remove(name);
     }
 }

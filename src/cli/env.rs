@@ -18,6 +18,18 @@ pub const KEYSERVICE: &str = "SOPS_KEYSERVICE";
 pub const SOPS_EDITOR: &str = "SOPS_EDITOR";
 /// The editor, if `SOPS_EDITOR` is not set.
 pub const EDITOR: &str = "EDITOR";
+/// Variables with keys that open encrypted files, or with the way to them: what a command that is
+/// run from here does not get by itself.
+pub const KEY_VARIABLES: &[&str] = &[
+    "SOPS_AGE_KEY",
+    "SOPS_AGE_KEY_FILE",
+    "SOPS_AGE_KEY_CMD",
+    "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+    "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
+    "VAULT_TOKEN",
+    "BAO_TOKEN",
+];
+
 /// The environment of the process.
 #[derive(Debug)]
 pub struct Env {

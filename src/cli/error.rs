@@ -9,9 +9,12 @@ use crate::cli::editor::EditorError;
 use crate::cli::exit::Exit;
 use crate::cli::git::GitError;
 use crate::cli::io::IoError;
+use crate::cli::os::private_dir::PrivateDirError;
+use crate::cli::os::user::UserError;
 use crate::cli::personality::Personality;
 use crate::cli::ui::one_line;
 use crate::config::ConfigError;
+use crate::export::ExportError;
 use crate::file::FileError;
 use crate::format::{EmitError, SyntaxError};
 use crate::keys::{Credentials, KeyCode, KeyError, KeyKind, UnwrapError, UnwrapReport, WrapError};
@@ -176,6 +179,18 @@ impl From<GitError> for CliError {
     }
 }
 
+impl From<UserError> for CliError {
+    fn from(error: UserError) -> CliError {
+        CliError::new(Exit::Generic, "user", chain(&error))
+    }
+}
+
+impl From<PrivateDirError> for CliError {
+    fn from(error: PrivateDirError) -> CliError {
+        CliError::new(Exit::Output, "private-file", chain(&error))
+    }
+}
+
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> CliError {
         CliError::new(Exit::Generic, "config", format!("error loading config: {error}"))
@@ -228,6 +243,23 @@ pub fn syntax(path: &Path, error: &SyntaxError) -> CliError {
 /// Returns the error of a tree that cannot be written.
 pub fn emit(path: &Path, error: &EmitError) -> CliError {
     CliError::new(Exit::Dump, "format", format!("Error dumping file: {error}")).in_file(path)
+}
+
+/// Returns the error of a tree that cannot become variables, or a text of them.
+pub fn export(exit: Exit, error: &ExportError) -> CliError {
+    let report = CliError::new(exit, "variables", error.to_string());
+    match error {
+        ExportError::Nested { .. } => report.help(
+            "--flatten _ makes variables of nested values, too; --only NAMES leaves others out",
+        ),
+        ExportError::Equals { .. } | ExportError::Name { .. } | ExportError::Value { .. } => {
+            report.help("--only NAMES leaves others out")
+        }
+        ExportError::Collision { .. } => {
+            report.help("take another separator: --flatten __, for one")
+        }
+        _ => report,
+    }
 }
 
 /// Returns the error of a file that could not be decrypted.
@@ -382,4 +414,9 @@ fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
         ));
     }
     failure
+}
+
+/// Returns the error of signals that cannot be held.
+pub fn signals(error: &std::io::Error) -> CliError {
+    CliError::new(Exit::Generic, "signals", format!("signals cannot be held: {error}"))
 }

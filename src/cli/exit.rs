@@ -43,6 +43,8 @@ pub enum Exit {
     AlreadyEncrypted,
     /// Ended by a signal with this number.
     Signal(u8),
+    /// As the command that was run.
+    Command(u8),
 }
 
 impl Exit {
@@ -68,6 +70,7 @@ impl Exit {
             Exit::Editor => 201,
             Exit::AlreadyEncrypted => 203,
             Exit::Signal(signal) => 128u8.saturating_add(signal),
+            Exit::Command(code) => code,
         }
     }
 }

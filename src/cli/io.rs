@@ -5,6 +5,7 @@
 //! - [`read_with_stamp`] and [`write_atomic_if_unchanged`]: read, change, write, without losing
 //!   what somebody else wrote meanwhile
 //! - [`write_stdout`]: exact bytes; a reader that has gone is no error
+//! - [`write_stderr`]: the same, where it is one
 //!
 //! Nothing here knows what is in the files. Contents are never part of an error.
 
@@ -141,6 +142,12 @@ pub enum IoError {
         /// Why.
         source: io::Error,
     },
+    /// Writing to standard error failed, where it was more than a message.
+    #[error("cannot write to standard error")]
+    Stderr {
+        /// Why.
+        source: io::Error,
+    },
     /// Writing to standard output failed.
     #[error("cannot write to standard output")]
     Stdout {
@@ -243,6 +250,11 @@ fn read_stdin_up_to(limit: usize) -> Result<SecretBytes, IoError> {
     read_to_end(FIRST_BUFFER, limit, stdio::read_stdin)
         .map_err(|source| IoError::Stdin { source })?
         .ok_or_else(|| IoError::TooLarge { path: "/dev/stdin".into(), limit })
+}
+
+/// Writes exactly these bytes to standard error, for a reader who must have them all.
+pub fn write_stderr(bytes: &[u8]) -> Result<(), IoError> {
+    stdio::write_all(Output::Stderr, bytes).map_err(|source| IoError::Stderr { source })
 }
 
 /// Writes exactly these bytes to standard output.

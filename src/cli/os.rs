@@ -8,17 +8,25 @@
 //! - [`private_dir`]: directories for plaintext, in memory where there is one
 //! - [`attributes`]: mode, owner and extended attributes of a file that replaces another
 //! - [`editor_process`]: a child that shares the terminal
+//! - [`run`]: a user's command, in our place or beside us
+//! - [`handover`]: a text for a command, under a path
+//! - [`user`]: becoming another user
 //! - [`stdio`]: the standard streams without buffers that nobody wipes
 
+#[cfg(unix)]
+mod arrivals;
 pub mod attributes;
 pub mod editor_process;
+pub mod handover;
 pub mod private_dir;
+pub mod run;
 pub mod signals;
 pub mod stdio;
 #[cfg(test)]
 pub(super) mod testing;
+pub mod user;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -155,6 +163,14 @@ pub fn make_executable(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub fn make_executable(_path: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Returns bytes as a text for the system: any on Unix, UTF-8 elsewhere; `None` for others.
+pub fn os_string(bytes: Vec<u8>) -> Option<OsString> {
+    #[cfg(unix)]
+    return Some(std::os::unix::ffi::OsStringExt::from_vec(bytes));
+    #[cfg(not(unix))]
+    String::from_utf8(bytes).ok().map(OsString::from)
 }
 
 /// Creates a directory, and those above it that are missing, for the owner alone.

@@ -148,4 +148,43 @@ impl Personality {
     pub fn names_recipients(self) -> bool {
         self.is_encfile()
     }
+
+    /// Whether the command of `exec-env` takes the place of the program; SOPS waits for it and
+    /// says how it ended.
+    pub fn gives_its_process_away(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether a command that a signal ended gives 128 and its number; SOPS exits with 255.
+    pub fn exits_as_a_shell_does(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether keys for encrypted files are kept from a command unless it asks for them; SOPS
+    /// passes its whole environment on.
+    pub fn keeps_keys_to_itself(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether `exec-env` reads values of dotenv files as programs do, checks names of variables,
+    /// and refuses several documents; SOPS takes the first one and what stands there.
+    pub fn exports_strictly(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether plain text is kept off disks unless that is allowed; as SOPS it is a warning.
+    pub fn refuses_disks(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether there are output types that set variables; SOPS has file formats alone.
+    pub fn writes_variables(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether a missing file is an error of its own for all commands; for some, SOPS has it among
+    /// those of reading.
+    pub fn tells_missing_files_apart(self) -> bool {
+        self.is_encfile()
+    }
 }

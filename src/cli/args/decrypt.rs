@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::{OpenArgs, ServiceArgs, TypeArgs};
+use crate::cli::args::{OpenArgs, PlainTypeArgs, ServiceArgs, VariableArgs};
 
 /// The arguments of `decrypt`.
 #[derive(Debug, Args)]
@@ -32,7 +32,15 @@ pub struct DecryptArgs {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub types: TypeArgs,
+    pub types: PlainTypeArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub variables: VariableArgs,
+
+    /// With `--output-type github`: hide the values in the job's log, by commands on standard error
+    #[arg(long)]
+    pub mask: bool,
 
     /// Treat the file as if it were called this, for its format
     #[arg(long, value_name = "NAME")]

@@ -2,18 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::DecryptArgs;
+use crate::cli::args::{DecryptArgs, OutputType};
 use crate::cli::commands::{both_outputs, checked_files, for_each};
 use crate::cli::context::{Context, decryption_order};
 use crate::cli::default_file::{self, Input};
-use crate::cli::error::{self, CliError};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::io::{self, Mode, Stamp};
+use crate::cli::output::Request;
 use crate::file::DecryptedFile;
-use crate::format::{FileFormat, Layout, dotenv};
+use crate::format::dotenv;
 use crate::secret::SecretBytes;
-use crate::tree::NodeKind;
-use crate::tree::path::TreePath;
 
 /// Runs the command.
 pub fn run(
@@ -70,19 +69,22 @@ fn output_dotenv(
     text: SecretBytes,
     path: &Path,
 ) -> Result<Exit, CliError> {
+    let request = request(context, arguments)?;
     let file = opened(context, arguments, text, path)?;
-    let format = arguments.types.output().unwrap_or(&dotenv::Dotenv);
-    write_out(context, arguments, &plain_text(context, arguments, file, Some(format), path)?)
+    let output = arguments.types.output().unwrap_or(OutputType::Format(&dotenv::Dotenv));
+    write_out(context, arguments, &request.text(context, file, Some(output), path)?)
 }
 
 fn from_stdin(context: &Context, arguments: &DecryptArgs) -> Result<Exit, CliError> {
+    let request = request(context, arguments)?;
     let path = Path::new("-");
     let file = opened(context, arguments, io::read_stdin()?, path)?;
-    let format = output_format(context, arguments, path, &file);
-    write_out(context, arguments, &plain_text(context, arguments, file, format, path)?)
+    let output = request.output(context, name(arguments, path), &file);
+    write_out(context, arguments, &request.text(context, file, output, path)?)
 }
 
 fn one(context: &Context, arguments: &DecryptArgs, path: &Path) -> Result<(), CliError> {
+    let request = request(context, arguments)?;
     let (text, stamp) = if arguments.in_place {
         let (text, stamp) = context.read_with_stamp(path)?;
         (text, Some(stamp))
@@ -90,12 +92,29 @@ fn one(context: &Context, arguments: &DecryptArgs, path: &Path) -> Result<(), Cl
         (context.read(path)?, None)
     };
     let file = opened(context, arguments, text, path)?;
-    let format = output_format(context, arguments, path, &file);
-    let text = plain_text(context, arguments, file, format, path)?;
+    let output = request.output(context, name(arguments, path), &file);
+    let text = request.text(context, file, output, path)?;
     if let Some(stamp) = stamp {
         return write_in_place(context, path, &text, &stamp);
     }
     write_out(context, arguments, &text).map(|_| ())
+}
+
+fn request<'a>(context: &Context, arguments: &'a DecryptArgs) -> Result<Request<'a>, CliError> {
+    let request = Request::new(context, &arguments.types, &arguments.variables)?
+        .extracting(arguments.extract.as_deref())
+        .masking(arguments.mask)?;
+    if arguments.in_place && request.is_for_variables() {
+        let message = "a text that sets variables cannot take the place of the file";
+        return Err(CliError::new(Exit::Conflict, "conflict", message)
+            .help("write it somewhere else with --output"));
+    }
+    Ok(request)
+}
+
+/// Returns the name that tells the format.
+fn name<'a>(arguments: &'a DecryptArgs, path: &'a Path) -> &'a Path {
+    arguments.filename_override.as_deref().unwrap_or(path)
 }
 
 fn opened(
@@ -106,73 +125,9 @@ fn opened(
 ) -> Result<DecryptedFile, CliError> {
     let order =
         decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
-    let name = arguments.filename_override.as_deref().unwrap_or(path);
+    let name = name(arguments, path);
     let file = context.parse_encrypted(text, path, name, arguments.types.input())?;
     Ok(context.open(file, path, arguments.opening.ignore_mac, &order)?.0)
-}
-
-/// Returns the format to print in; `None` for the file's own, with its layout. As SOPS, the name
-/// decides, not the input type.
-fn output_format(
-    context: &Context,
-    arguments: &DecryptArgs,
-    path: &Path,
-    file: &DecryptedFile,
-) -> Option<&'static dyn FileFormat> {
-    let name = arguments.filename_override.as_deref().unwrap_or(path);
-    let format = arguments.types.output().or_else(|| {
-        (!context.personality.understands_names()).then(|| context.format_by_name(name))
-    })?;
-    (format != file.format()).then_some(format)
-}
-
-/// Returns the text to print: the file's own where the format is its own.
-fn plain_text(
-    context: &Context,
-    arguments: &DecryptArgs,
-    file: DecryptedFile,
-    format: Option<&'static dyn FileFormat>,
-    path: &Path,
-) -> Result<SecretBytes, CliError> {
-    let format = format.filter(|&format| format != file.format());
-    let layout = Layout { indent: arguments.types.indent, ..Layout::default() };
-    let read = if context.personality.reads_short_tree_paths() {
-        TreePath::parse
-    } else {
-        TreePath::parse_bracketed
-    };
-    let wanted = arguments.extract.as_deref().map(read).transpose()?;
-    if let Some(wanted) = wanted.filter(|wanted| !wanted.is_root()) {
-        let format = format.unwrap_or(file.format());
-        let tree = file.into_tree();
-        let Some(root) = tree.documents().next() else {
-            return Err(CliError::new(Exit::Generic, "tree-path", "the file has no document"));
-        };
-        let found = wanted.find(&tree, root)?;
-        if let NodeKind::Text(text) = tree.node(found).kind {
-            return Ok(SecretBytes::from(tree.text(text)));
-        }
-        let part = tree.into_subtree(found);
-        return format.emit(&part, &layout).map_err(|error| {
-            CliError::new(Exit::Dump, "format", format!("Error dumping tree: {error}"))
-                .in_file(path)
-        });
-    }
-    let text = match format {
-        Some(format) => file.emit(format, &layout),
-        None if arguments.types.indent.is_some() => file.emit(file.format(), &layout),
-        None => file.text(),
-    };
-    text.map_err(|failure| {
-        let report = error::emit(path, &failure);
-        match format {
-            Some(format) if format.name() == "binary" => report.help(
-                "This is likely not an encrypted binary file? If not, use --output-type to \
-                 select the correct output type.",
-            ),
-            _ => report,
-        }
-    })
 }
 
 fn write_in_place(

@@ -37,21 +37,17 @@ pub use other::{run, wait_for_enter};
 
 #[cfg(unix)]
 mod unix {
-    use std::os::fd::AsFd;
-    use std::os::unix::net::UnixStream;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Child;
     use std::time::{Duration, Instant};
 
-    use rustix::event::{PollFd, PollFlags, poll};
     use rustix::io::Errno;
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
     use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
-    use signal_hook::consts::{SIGCHLD, SIGINT};
-    use signal_hook::iterator::backend::SignalDelivery;
-    use signal_hook::iterator::exfiltrator::raw::WithRawSiginfo;
+    use signal_hook::consts::SIGINT;
 
-    use super::super::signals::{self, Hold};
+    use super::super::arrivals::Arrivals;
+    use super::super::signals::Hold;
     use super::{Answer, Command, Ended, io};
 
     /// How long a child may take to end after SIGTERM.
@@ -62,7 +58,7 @@ mod unix {
     ///
     /// Signals that it reports are no longer pending in `hold`.
     pub fn run(command: &mut Command, hold: &Hold) -> io::Result<Ended> {
-        let mut arrived = Arrivals::new()?;
+        let mut arrived = Arrivals::new(&[])?;
         if let Some(signal) = hold.pending() {
             hold.forget_pending();
             return Ok(Ended::Interrupted(signal));
@@ -74,7 +70,7 @@ mod unix {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            match arrived.next(hold) {
+            match next(&mut arrived, hold) {
                 Some(Arrival::Terminal(signal)) => from_terminal = Some(signal),
                 Some(Arrival::Sent(signal)) => {
                     terminate(&mut child);
@@ -86,7 +82,7 @@ mod unix {
         };
         // Whatever came until now came while the child ran.
         loop {
-            match arrived.next(hold) {
+            match next(&mut arrived, hold) {
                 Some(Arrival::Terminal(signal)) => from_terminal = Some(signal),
                 Some(Arrival::Sent(signal)) => return Ok(Ended::Interrupted(signal)),
                 None => break,
@@ -103,14 +99,16 @@ mod unix {
 
     /// Waits for a line on standard input, of which nothing is kept, or a signal.
     pub fn wait_for_enter(hold: &Hold) -> io::Result<Answer> {
-        let mut arrived = Arrivals::new()?;
+        let mut arrived = Arrivals::new(&[])?;
         // A signal that came before is an answer, too.
         if let Some(signal) = hold.pending() {
             hold.forget_pending();
             return Ok(Answer::Interrupted(signal));
         }
         loop {
-            if let Some(Arrival::Terminal(signal) | Arrival::Sent(signal)) = arrived.next(hold) {
+            if let Some(Arrival::Terminal(signal) | Arrival::Sent(signal)) =
+                next(&mut arrived, hold)
+            {
                 return Ok(Answer::Interrupted(signal));
             }
             if !arrived.wait_or_stdin()? {
@@ -134,65 +132,20 @@ mod unix {
         Sent(i32),
     }
 
-    /// The signals that came since it was made.
-    struct Arrivals(SignalDelivery<UnixStream, WithRawSiginfo>);
-
-    impl Arrivals {
-        fn new() -> io::Result<Arrivals> {
-            let (read, write) = UnixStream::pair()?;
-            let signals = signals::not_ignored().chain([SIGCHLD]);
-            SignalDelivery::with_pipe(read, write, WithRawSiginfo, signals).map(Arrivals)
-        }
-
-        /// Returns the next termination signal; it is no longer pending in `hold`.
-        fn next(&mut self, hold: &Hold) -> Option<Arrival> {
-            let mut terminal = None;
-            let mut sent = None;
-            for info in self.0.pending() {
-                match info.si_signo {
-                    SIGCHLD => {}
-                    SIGINT if is_from_terminal(info.si_code) => terminal = Some(SIGINT),
-                    signal => sent = Some(signal),
-                }
-            }
-            if terminal.is_some() || sent.is_some() {
-                hold.forget_pending();
-            }
-            sent.map(Arrival::Sent).or(terminal.map(Arrival::Terminal))
-        }
-
-        /// Waits for a signal.
-        fn wait(&self) -> io::Result<()> {
-            self.wait_with(None).map(|_| ())
-        }
-
-        /// Waits for a signal or something on standard input, and returns whether it is the latter.
-        fn wait_or_stdin(&self) -> io::Result<bool> {
-            let stdin = rustix::stdio::stdin();
-            self.wait_with(Some(PollFd::from_borrowed_fd(stdin, PollFlags::IN)))
-        }
-
-        fn wait_with(&self, other: Option<PollFd<'_>>) -> io::Result<bool> {
-            let signal = PollFd::from_borrowed_fd(self.0.get_read().as_fd(), PollFlags::IN);
-            let mut fds: Vec<PollFd<'_>> = std::iter::once(signal).chain(other).collect();
-            match poll(&mut fds, None) {
-                Ok(_) => Ok(fds.get(1).is_some_and(|fd| !fd.revents().is_empty())),
-                Err(Errno::INTR) => Ok(false),
-                Err(error) => Err(error.into()),
+    /// Returns the next termination signal; it is no longer pending in `hold`.
+    fn next(arrived: &mut Arrivals, hold: &Hold) -> Option<Arrival> {
+        let mut terminal = None;
+        let mut sent = None;
+        for arrival in arrived.take() {
+            match arrival.signal {
+                SIGINT if arrival.by_kernel => terminal = Some(SIGINT),
+                signal => sent = Some(signal),
             }
         }
-    }
-
-    /// Returns whether the kernel sent the signal, as it does for the terminal's keys.
-    fn is_from_terminal(code: i32) -> bool {
-        if cfg!(any(target_os = "linux", target_os = "android")) {
-            const SI_KERNEL: i32 = 0x80;
-            code == SI_KERNEL
-        } else {
-            // The BSDs and macOS mark what processes send.
-            const SI_USER: i32 = 0x10001;
-            code != SI_USER
+        if terminal.is_some() || sent.is_some() {
+            hold.forget_pending();
         }
+        sent.map(Arrival::Sent).or(terminal.map(Arrival::Terminal))
     }
 
     /// Ends the child and what it started: politely, then not.

@@ -1,0 +1,235 @@
+//! A text for a command, under a path that the command can read.
+//!
+//! - [`Handover::fifo`]: a named pipe in a private directory. The text is in no file at all; it can
+//!   be read once, from its beginning to its end. Whoever opens the pipe again waits for ever.
+//! - [`Handover::file`]: a file in a private directory, which is in memory where that is possible.
+//! - [`Handover::inherited`]: a file without a name, in memory, that lives as long as a process has
+//!   it open. Nothing is to be removed, so that the command can take this process's place.
+//!
+//! Dropping a handover removes what it has made.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::private_dir::PrivateDir;
+
+use crate::secret::SecretBytes;
+
+/// A text under a path.
+#[derive(Debug)]
+pub struct Handover {
+    path: PathBuf,
+    // In the order in which they are dropped: nobody writes any more when the directory goes.
+    _writer: Option<Writer>,
+    _directory: Option<PrivateDir>,
+    _memory: Option<File>,
+}
+
+impl Handover {
+    /// Returns the absolute path under which the text is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a file called `name` with the text.
+    pub fn file(directory: PrivateDir, name: &Path, text: &[u8]) -> io::Result<Handover> {
+        let path = directory.path().join(name);
+        super::create_private_file(&path)?.write_all(text)?;
+        Ok(Handover { path, _writer: None, _directory: Some(directory), _memory: None })
+    }
+
+    /// Makes a named pipe called `name`, out of which the text comes for the first who reads it.
+    ///
+    /// A thread writes the text as soon as there is a reader.
+    pub fn fifo(directory: PrivateDir, name: &Path, text: SecretBytes) -> io::Result<Handover> {
+        let path = directory.path().join(name);
+        let writer = Writer::start(&path, text)?;
+        Ok(Handover { path, _writer: Some(writer), _directory: Some(directory), _memory: None })
+    }
+
+    /// Makes a file without a name, which every process inherits that is started from here.
+    ///
+    /// # Errors
+    /// On systems other than Linux, too.
+    pub fn inherited(text: &[u8]) -> io::Result<Handover> {
+        let file = anonymous(text)?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let path = {
+            use std::os::fd::AsRawFd;
+            PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        };
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let path = PathBuf::new();
+        Ok(Handover { path, _writer: None, _directory: None, _memory: Some(file) })
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn anonymous(text: &[u8]) -> io::Result<File> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use std::io::Seek;
+    // Not closed when a program starts, unlike everything else that we open.
+    let mut file = File::from(memfd_create("encfile", MemfdFlags::ALLOW_SEALING)?);
+    file.write_all(text)?;
+    file.rewind()?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(&file, seals)?;
+    Ok(file)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn anonymous(_text: &[u8]) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
+use unix::Writer;
+
+#[cfg(not(unix))]
+use other::Writer;
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread::JoinHandle;
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::OFlags;
+
+    use super::{File, OpenOptions, Path, PathBuf, SecretBytes, Write, io};
+
+    /// How long the end of the writer is waited for. It takes longer only if somebody who has
+    /// outlived the command holds the pipe open and does not read.
+    const PATIENCE: Duration = Duration::from_millis(100);
+    const PAUSE: Duration = Duration::from_millis(1);
+
+    /// The thread that writes into a pipe.
+    #[derive(Debug)]
+    pub(super) struct Writer {
+        path: PathBuf,
+        stopped: Arc<AtomicBool>,
+        thread: JoinHandle<()>,
+    }
+
+    impl Writer {
+        pub(super) fn start(path: &Path, text: SecretBytes) -> io::Result<Writer> {
+            let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+            nix::unistd::mkfifo(path, mode)?;
+            // An unusual umask takes bits away from the owner as well.
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(path, permissions)?;
+            let stopped = Arc::new(AtomicBool::new(false));
+            let (pipe, stop) = (path.to_owned(), Arc::clone(&stopped));
+            let thread = std::thread::Builder::new().spawn(move || {
+                // Returns when there is a reader.
+                let Ok(mut pipe) = OpenOptions::new().write(true).open(pipe) else {
+                    return;
+                };
+                if !stop.load(Ordering::SeqCst) {
+                    // A reader may stop where it likes: `head -1`.
+                    let _ = pipe.write_all(&text);
+                }
+            })?;
+            Ok(Writer { path: path.to_owned(), stopped, thread })
+        }
+    }
+
+    impl Drop for Writer {
+        fn drop(&mut self) {
+            self.stopped.store(true, Ordering::SeqCst);
+            // A reader that takes nothing: the writer goes on, and finds that it is to stop.
+            let reader: Option<File> = OpenOptions::new()
+                .read(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+                .open(&self.path)
+                .ok();
+            let deadline = Instant::now() + PATIENCE;
+            while !self.thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(PAUSE);
+            }
+            drop(reader);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    use super::{Path, SecretBytes, io};
+
+    /// Nothing: there are no named pipes that are files.
+    #[derive(Debug)]
+    pub(super) struct Writer(());
+
+    impl Writer {
+        pub(super) fn start(_path: &Path, _text: SecretBytes) -> io::Result<Writer> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::io::Read;
+
+    use super::super::private_dir;
+    use super::*;
+
+    const NAME: &str = "text";
+
+    fn directory(parent: &Path) -> PrivateDir {
+        private_dir::choose(&[], parent).unwrap()
+    }
+
+    #[test]
+    fn a_fifo_gives_the_text_once_and_goes_away() {
+        let parent = tempfile::tempdir().unwrap();
+        let text = SecretBytes::from("canary\n".repeat(100_000).as_str());
+        let handover = Handover::fifo(directory(parent.path()), NAME.as_ref(), text).unwrap();
+        let path = handover.path().to_owned();
+        let read = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(read, "canary\n".repeat(100_000));
+        drop(handover);
+        assert!(!path.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_reads_goes_away_at_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let text = SecretBytes::from("canary\n".repeat(100_000).as_str());
+        let handover = Handover::fifo(directory(parent.path()), NAME.as_ref(), text).unwrap();
+        let started = std::time::Instant::now();
+        drop(handover);
+        assert!(started.elapsed().as_millis() < 5_000);
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_stops_in_the_middle_is_no_obstacle() {
+        let parent = tempfile::tempdir().unwrap();
+        let text = SecretBytes::from("canary\n".repeat(100_000).as_str());
+        let handover = Handover::fifo(directory(parent.path()), NAME.as_ref(), text).unwrap();
+        let mut first = [0; 6];
+        let mut reader = File::open(handover.path()).unwrap();
+        reader.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"canary");
+        // The reader stays: it has outlived the command.
+        drop(handover);
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+        drop(reader);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_inherited_file_can_be_read_again_and_not_be_changed() {
+        let handover = Handover::inherited(b"canary").unwrap();
+        for _ in 0..2 {
+            assert_eq!(std::fs::read(handover.path()).unwrap(), b"canary");
+        }
+        let mut file = OpenOptions::new().write(true).open(handover.path()).unwrap();
+        file.write_all(b"x").unwrap_err();
+    }
+}
