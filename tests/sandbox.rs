@@ -185,6 +185,11 @@ impl Sandbox {
         mask(&self.read(name), &self.root)
     }
 
+    /// Waits until a program has written something to a file of the working directory.
+    pub(crate) fn wait_for_file(&self, name: impl AsRef<Path>) -> String {
+        wait_for(&self.path(name))
+    }
+
     /// Returns the permission bits of a file of the working directory.
     pub(crate) fn mode(&self, name: impl AsRef<Path>) -> u32 {
         fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o7777
@@ -251,6 +256,19 @@ impl Sandbox {
             assert!(left.is_empty(), "left behind in {}: {left:?}\n{context}", folder.display());
         }
     }
+}
+
+/// Waits until there is a file with something in it, and returns that.
+fn wait_for(path: &Path) -> String {
+    for _ in 0..500 {
+        if let Ok(text) = fs::read_to_string(path)
+            && !text.is_empty()
+        {
+            return text;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("nothing was written to {} within 5 s", path.display());
 }
 
 /// Returns the program under test.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use super::Sandbox;
+use super::{Sandbox, wait_for};
 use crate::peers;
 
 /// One start of a fake editor.
@@ -94,15 +94,6 @@ impl Sandbox {
 
     /// Waits until a fake editor runs: until it has recorded what it was given.
     pub(crate) fn wait_for_editor(&self) -> PathBuf {
-        let file = self.root.join("log/0/file");
-        for _ in 0..500 {
-            if let Ok(path) = fs::read_to_string(&file)
-                && !path.is_empty()
-            {
-                return PathBuf::from(path);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("no editor was started within 5 s");
+        PathBuf::from(wait_for(&self.root.join("log/0/file")))
     }
 }

@@ -350,6 +350,11 @@ impl Outcome {
         self.status.success()
     }
 
+    /// Returns how the program ended: by a code or a signal.
+    pub(crate) fn status(&self) -> ExitStatus {
+        self.status
+    }
+
     /// Returns the exit code.
     #[track_caller]
     pub(crate) fn exit_code(&self) -> i32 {
