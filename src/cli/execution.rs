@@ -177,13 +177,24 @@ pub fn run(context: &Context, command: &mut Command, way: Way<'_>) -> Result<Exi
     };
     match ended {
         Ok(ended) => Ok(exit(context, ended)),
-        Err(error) => {
-            let program = command.get_program().display();
-            let message = format!("`{program}` could not be run: {error}");
-            let exit =
-                if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED };
-            Err(CliError::new(exit, "command", message))
-        }
+        Err(error) => Err(not_started(context, command.get_program(), &error)),
+    }
+}
+
+fn not_started(context: &Context, program: &OsStr, error: &io::Error) -> CliError {
+    let exit = match error.kind() {
+        _ if !context.personality.exits_as_a_shell_does() => Exit::Generic,
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => NOT_STARTED,
+    };
+    let message = format!("`{}` could not be run: {error}", program.display());
+    let report = CliError::new(exit, "command", message);
+    match error.kind() {
+        io::ErrorKind::ArgumentListTooLong => report.help(
+            "the variables are more than the system hands over: choose some with --only, or use \
+             exec-file",
+        ),
+        _ => report,
     }
 }
 
@@ -231,7 +242,8 @@ fn signal_name(number: i32) -> String {
     name.to_owned()
 }
 
-fn no_command() -> CliError {
+/// Returns the error of a call without a file or a command.
+pub fn no_command() -> CliError {
     CliError::new(Exit::Generic, "no-command", "error: missing file to decrypt").help(
         "FILE 'COMMAND FOR THE SHELL', or FILE -- PROGRAM ARGUMENTS...; further files with -f",
     )

@@ -230,6 +230,20 @@ fn a_value_that_no_system_hands_over_is_named() {
 }
 
 #[test]
+fn more_variables_than_the_system_hands_over_are_an_error() {
+    let line = |number| format!("A{number}={}\n", "c".repeat(120_000));
+    let sandbox = encrypted("a.env", &(10..40).map(line).collect::<String>());
+    sandbox
+        .encfile(["exec-env", "a.env", "true"])
+        .go()
+        .failure()
+        .code(126)
+        .says(["help: the variables are more than the system hands over"]);
+    sandbox.as_sops(["exec-env", "a.env", "true"]).go().failure().code(1);
+    sandbox.encfile(["exec-env", "--only", "A1?", "a.env", "true"]).go().success();
+}
+
+#[test]
 fn a_program_that_is_not_there_or_is_none_has_the_code_of_a_shell() {
     let sandbox = encrypted("a.env", DOTENV);
     sandbox.write("text", "canary");

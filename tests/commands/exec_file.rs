@@ -81,6 +81,14 @@ fn the_text_comes_out_of_a_fifo_in_memory_with_its_own_layout() {
 }
 
 #[test]
+fn a_fifo_can_be_read_again() {
+    let sandbox = encrypted();
+    let line = "head -c 3 {}; cat {} {}; cat {} {}";
+    let text = printed(sandbox.encfile(["exec-file", "a.yaml", line]).go());
+    assert_eq!(text, format!("{}{}", &YAML[..3], YAML.repeat(4)));
+}
+
+#[test]
 fn a_program_gets_the_path_in_its_arguments() {
     let sandbox = encrypted();
     sandbox

@@ -17,7 +17,7 @@ pub struct ExecFileArgs {
     #[allow(missing_docs)]
     pub command: CommandArgs,
 
-    /// Use a file in memory: for commands that read it twice, or not from its beginning to its end
+    /// Use a file in memory: for commands that do not read it from its beginning to its end
     #[arg(long)]
     pub no_fifo: bool,
 

@@ -36,7 +36,7 @@ pub fn run(context: &Context, arguments: &ExecFileArgs) -> Result<Exit, CliError
     let call = Call::new(context, command, false)?;
     execution::warn_of_background(context, command, "exec-file");
     let request = Request::new(context, &arguments.types, &arguments.variables)?;
-    let path = call.file.unwrap_or(Path::new(""));
+    let path = call.file.ok_or_else(execution::no_command)?;
     let file = execution::opened(context, command, path, arguments.types.input())?;
     let output = request.output(context, path, &file);
     let text = request.text(context, file, output, path)?;

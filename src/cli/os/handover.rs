@@ -1,7 +1,7 @@
 //! A text for a command, under a path that the command can read.
 //!
-//! - [`Handover::fifo`]: a named pipe in a private directory. The text is in no file at all; it can
-//!   be read once, from its beginning to its end. Whoever opens the pipe again waits for ever.
+//! - [`Handover::fifo`]: a named pipe in a private directory. The text is in no file at all. It can be
+//!   read only from its beginning to its end, and by one reader after the other.
 //! - [`Handover::file`]: a file in a private directory, which is in memory where that is possible.
 //! - [`Handover::inherited`]: a file without a name, in memory, that lives as long as a process has
 //!   it open. Nothing is to be removed, so that the command can take this process's place.
@@ -39,9 +39,11 @@ impl Handover {
         Ok(Handover { path, _writer: None, _directory: Some(directory), _memory: None })
     }
 
-    /// Makes a named pipe called `name`, out of which the text comes for the first who reads it.
+    /// Makes a named pipe called `name`, out of which the text comes for each who reads it.
     ///
-    /// A thread writes the text as soon as there is a reader.
+    /// A thread writes the text as soon as there is a reader. Each reader has a pipe to itself: a
+    /// new one takes the path before the text comes, so that whoever opens the path again (as
+    /// `kubectl` does with its configuration) never meets the rest of the pipe before.
     pub fn fifo(directory: PrivateDir, name: &Path, text: SecretBytes) -> io::Result<Handover> {
         let path = directory.path().join(name);
         let writer = Writer::start(&path, text)?;
@@ -99,7 +101,7 @@ mod unix {
 
     use rustix::fs::OFlags;
 
-    use super::{File, OpenOptions, Path, PathBuf, SecretBytes, Write, io};
+    use super::{OpenOptions, Path, PathBuf, SecretBytes, Write, io};
 
     /// How long the end of the writer is waited for. It takes longer only if somebody who has
     /// outlived the command holds the pipe open and does not read.
@@ -116,41 +118,54 @@ mod unix {
 
     impl Writer {
         pub(super) fn start(path: &Path, text: SecretBytes) -> io::Result<Writer> {
-            let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
-            nix::unistd::mkfifo(path, mode)?;
-            // An unusual umask takes bits away from the owner as well.
-            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            std::fs::set_permissions(path, permissions)?;
+            make_fifo(path)?;
             let stopped = Arc::new(AtomicBool::new(false));
-            let (pipe, stop) = (path.to_owned(), Arc::clone(&stopped));
-            let thread = std::thread::Builder::new().spawn(move || {
-                // Returns when there is a reader.
-                let Ok(mut pipe) = OpenOptions::new().write(true).open(pipe) else {
-                    return;
-                };
-                if !stop.load(Ordering::SeqCst) {
-                    // A reader may stop where it likes: `head -1`.
-                    let _ = pipe.write_all(&text);
-                }
-            })?;
+            let (at, stop) = (path.to_owned(), Arc::clone(&stopped));
+            let thread = std::thread::Builder::new().spawn(move || serve(&at, &text, &stop))?;
             Ok(Writer { path: path.to_owned(), stopped, thread })
+        }
+    }
+
+    fn make_fifo(path: &Path) -> io::Result<()> {
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o600))?;
+        // An unusual umask takes bits away from the owner as well.
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+    }
+
+    fn serve(path: &Path, text: &[u8], stopped: &AtomicBool) {
+        let mut next = path.as_os_str().to_owned();
+        next.push(".next");
+        let next = Path::new(&next);
+        while !stopped.load(Ordering::SeqCst) {
+            // Returns when there is a reader.
+            let Ok(mut pipe) = OpenOptions::new().write(true).open(path) else {
+                return;
+            };
+            if stopped.load(Ordering::SeqCst) {
+                return;
+            }
+            let another = make_fifo(next).and_then(|()| std::fs::rename(next, path));
+            // A reader may stop where it likes: `head -1`.
+            let _ = pipe.write_all(text);
+            if another.is_err() {
+                return;
+            }
         }
     }
 
     impl Drop for Writer {
         fn drop(&mut self) {
             self.stopped.store(true, Ordering::SeqCst);
-            // A reader that takes nothing: the writer goes on, and finds that it is to stop.
-            let reader: Option<File> = OpenOptions::new()
-                .read(true)
-                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-                .open(&self.path)
-                .ok();
             let deadline = Instant::now() + PATIENCE;
             while !self.thread.is_finished() && Instant::now() < deadline {
+                // A reader that takes nothing: the writer goes on, and finds that it is to stop.
+                let reader = OpenOptions::new()
+                    .read(true)
+                    .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+                    .open(&self.path);
                 std::thread::sleep(PAUSE);
+                drop(reader);
             }
-            drop(reader);
         }
     }
 }
@@ -185,13 +200,16 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_gives_the_text_once_and_goes_away() {
+    fn a_fifo_gives_the_text_to_each_reader_and_goes_away() {
         let parent = tempfile::tempdir().unwrap();
-        let text = SecretBytes::from("canary\n".repeat(100_000).as_str());
-        let handover = Handover::fifo(directory(parent.path()), NAME.as_ref(), text).unwrap();
+        let text = "canary\n".repeat(100_000);
+        let secret = SecretBytes::from(text.as_str());
+        let handover = Handover::fifo(directory(parent.path()), NAME.as_ref(), secret).unwrap();
         let path = handover.path().to_owned();
-        let read = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(read, "canary\n".repeat(100_000));
+        for _ in 0..20 {
+            drop(File::open(&path).unwrap());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
         drop(handover);
         assert!(!path.parent().unwrap().exists());
     }
