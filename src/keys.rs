@@ -29,7 +29,7 @@ pub use self::credentials::{Credentials, OwnCredentials};
 pub use self::host::{Finished, Host, Question, Run, Talk};
 pub use self::kind::{
     ConfigNames, DEFAULT_DECRYPTION_ORDER, KINDS, KeyCode, KeyFlag, KeyKind, KeyOption, Member,
-    MemberField,
+    MemberField, NamedBy,
 };
 pub use self::unwrap::{Attempt, GroupReport, UnwrapError, UnwrapReport, unwrap_any};
 
@@ -135,7 +135,7 @@ pub fn parse(
     let code = kind.code()?;
     let mut fields = (code.split)(&kind.clean(text))?;
     fields.extend_from_slice(options);
-    let key = (code.from_fields)(fields);
+    let key = (code.from_fields)(fields, NamedBy::User);
     key.check()?;
     Ok(key)
 }
@@ -144,7 +144,7 @@ pub fn parse(
 /// kept as it is.
 pub fn from_fields(kind: &str, fields: Fields) -> Arc<dyn MasterKey> {
     match KeyKind::named(kind).and_then(|kind| kind.code.as_ref()) {
-        Some(code) => (code.from_fields)(fields),
+        Some(code) => (code.from_fields)(fields, NamedBy::File),
         None => Arc::new(unknown::UnknownKey::new(kind, fields)),
     }
 }
