@@ -9,7 +9,7 @@ peers=target/peers
 stamp=$peers/requirements.txt
 
 packages=()
-for pair in age:age age-keygen:age gpg:gnupg strace:strace; do
+for pair in age:age age-keygen:age gpg:gnupg strace:strace setsid:util-linux; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

@@ -344,6 +344,27 @@ fn new_group(context: &Context, keys: Vec<Arc<dyn MasterKey>>) -> KeyGroup {
     KeyGroup { keys: keys.into_iter().map(|key| WrappedKey::new(key, now)).collect() }
 }
 
+/// Takes those of `groups` from the creation rule for the file called `name` that it names too: the
+/// user stands behind them then, also where they start a program. What the file alone names stays
+/// as it is.
+pub fn adopt_keys(context: &Context, name: &Path, groups: &mut [KeyGroup]) {
+    let file = context.env.absolute(name);
+    let Ok(Some(found)) = find(context, context.config.as_deref(), &file) else { return };
+    let specs = found.rule(&file).map(|rule| rule.groups.iter().flat_map(|group| &group.keys));
+    let named: HashMap<(String, String), Arc<dyn MasterKey>> = specs
+        .into_iter()
+        .flatten()
+        .filter_map(|key| keys::parse(key.kind, &key.text, &key.options).ok())
+        .map(|key| ((key.kind().to_owned(), key.identity().to_owned()), key))
+        .collect();
+    for key in groups.iter_mut().flat_map(|group| &mut group.keys) {
+        let name = (key.key.kind().to_owned(), key.key.identity().to_owned());
+        if let Some(named) = named.get(&name) {
+            key.key = Arc::clone(named);
+        }
+    }
+}
+
 /// Returns who keys belong to, as the comments of the config for the file called `name` say: each
 /// kind and identity with its owner. A config that is missing or broken says nothing.
 pub fn owners(context: &Context, name: &Path) -> HashMap<(String, String), String> {

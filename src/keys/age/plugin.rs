@@ -116,11 +116,11 @@ impl age::Recipient for OnHost<'_> {
         };
         let name = &self.recipient.name;
         let done = converse(self.host, name, "recipient-v1", &mut talk);
-        let done = done.and_then(|()| match stanzas.is_empty() {
-            true => Err(format!("the plugin `{name}` did not encrypt anything")),
-            false => Ok(()),
-        });
-        done.map_err(|message| EncryptError::Io(io::Error::other(message)))?;
+        let failed = |message| EncryptError::Io(io::Error::other(message));
+        done.map_err(failed)?;
+        if stanzas.is_empty() {
+            return Err(failed(format!("the plugin `{name}` did not encrypt anything")));
+        }
         Ok((stanzas, labels))
     }
 }

@@ -82,12 +82,74 @@ fn recipients_are_checked() {
     for (recipient, message) in [
         ("foo", "failed to parse input, unknown recipient type: \"foo\""),
         ("", "failed to parse input, unknown recipient type: \"\""),
-        ("age1pq1x", "post-quantum age recipients are not built into this version of encfile"),
-        ("ssh-ed25519 AAAA", "SSH recipients are not built into this version of encfile"),
-        ("age1evil1x", "age plugins are not built into this version of encfile"),
+        (
+            "age1pq1x",
+            "failed to parse input as Bech32-encoded age public key: malformed recipient \
+             \"age1pq1x\": it is cut off or has a wrong letter",
+        ),
+        (
+            "ssh-ed25519 AAAA",
+            "failed to parse input as age-ssh public key: malformed recipient \
+             \"ssh-ed25519 AAAA\": invalid SSH recipient",
+        ),
+        (
+            "age1evil1x",
+            "failed to parse input as age key from age plugin: malformed recipient \
+             \"age1evil1x\": it is cut off or has a wrong letter",
+        ),
     ] {
         assert_eq!(AgeKey::parse(recipient).unwrap_err().to_string(), message);
     }
     let malformed = AgeKey::parse("age1qqqq").unwrap_err();
     assert!(matches!(malformed, RecipientError::Malformed { .. }));
+}
+
+/// A recipient of the plugin `demo`.
+const DEMO: &str = "age1demo1dpjkcmr03p8jgj";
+
+/// The key of an entry of a file.
+fn key_of_file(recipient: &str) -> Arc<dyn MasterKey> {
+    let fields = vec![("recipient".to_owned(), FieldValue::Text(recipient.to_owned()))];
+    crate::keys::from_fields("age", fields)
+}
+
+#[test]
+fn a_plugin_that_only_a_file_names_is_not_started() {
+    let error = key_of_file(DEMO).wrap(&[5; 32], &Credentials::none()).unwrap_err().to_string();
+    assert!(error.contains("the plugin `demo` is named by the file alone"), "{error}");
+}
+
+#[test]
+fn a_plugin_is_started_if_the_user_names_it() {
+    // There is no machine to start it on, which is another error.
+    let nowhere = "no programs are run here";
+    let none = Credentials::none();
+    let named = AgeKey::parse(DEMO).unwrap().wrap(&[5; 32], &none).unwrap_err().to_string();
+    assert!(named.contains(nowhere), "{named}");
+
+    let identity = credentials(vec![text("AGE-PLUGIN-DEMO-1DPJKCMR0DQLFWK")]);
+    for with in [identity, Credentials::none().with(Plugins::All)] {
+        let error = key_of_file(DEMO).wrap(&[5; 32], &with).unwrap_err().to_string();
+        assert!(error.contains(nowhere), "{error}");
+    }
+}
+
+#[test]
+fn names_of_plugins_hold_no_path() {
+    for name in ["a/b", "/a", "a\\b", "a;b", "a$b", "a~"] {
+        let text = bech32::encode(&format!("age1{name}"), &[1]);
+        let error = AgeKey::parse(&text).unwrap_err().to_string();
+        assert!(error.ends_with("that is no name of a plugin"), "{error}");
+    }
+}
+
+#[test]
+fn the_recipient_of_a_post_quantum_identity_is_known() {
+    let file = include_str!("../../../testdata/keys/grace.txt");
+    let with = credentials(vec![text(file)]);
+    let recipient = file.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
+    assert_eq!(with.own::<Identities>().recipients(), [recipient]);
+    let key = AgeKey::parse(recipient).unwrap();
+    let wrapped = key.wrap(&[5; 33], &Credentials::none()).unwrap();
+    assert_eq!(&*key.unwrap(&wrapped, &with).unwrap().unwrap(), &[5; 33]);
 }
