@@ -155,7 +155,7 @@ impl age::Identity for Identity {
 
     fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
         // No plugin is asked for what age itself can open, given the identity.
-        if stanzas.iter().all(|stanza| NATIVE.contains(&stanza.tag.as_str())) {
+        if stanzas.iter().all(|stanza| needs_no_plugin(&stanza.tag)) {
             return None;
         }
         let mut found = None;
@@ -185,8 +185,11 @@ impl age::Identity for Identity {
     }
 }
 
-/// The stanzas that need no plugin.
-const NATIVE: &[&str] = &["X25519", "mlkem768x25519", "scrypt", "ssh-ed25519", "ssh-rsa"];
+/// Returns whether a stanza is one that age itself understands, or one that means nothing.
+fn needs_no_plugin(tag: &str) -> bool {
+    let native = ["X25519", "mlkem768x25519", "scrypt", "ssh-ed25519", "ssh-rsa"];
+    native.contains(&tag) || tag.ends_with("-grease")
+}
 
 /// Returns whether a text can be a part of a program's name without meaning anything else.
 fn is_name(name: &str) -> bool {
