@@ -48,6 +48,12 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Returns whether wrapping would start a program, or call a server, that nobody but a file has
+    /// named. It fails until the user names it too.
+    fn needs_user(&self) -> bool {
+        false
+    }
+
     /// Returns whether wrapping and unwrapping ask a service over the network, so that several
     /// keys should be asked at the same time, and the user told what is waited for.
     fn is_remote(&self) -> bool {

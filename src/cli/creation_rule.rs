@@ -344,22 +344,30 @@ fn new_group(context: &Context, keys: Vec<Arc<dyn MasterKey>>) -> KeyGroup {
     KeyGroup { keys: keys.into_iter().map(|key| WrappedKey::new(key, now)).collect() }
 }
 
-/// Takes those of `groups` from the creation rule for the file called `name` that it names too: the
-/// user stands behind them then, also where they start a program. What the file alone names stays
-/// as it is.
-pub fn adopt_keys(context: &Context, name: &Path, groups: &mut [KeyGroup]) {
-    let file = context.env.absolute(name);
-    let Ok(Some(found)) = find(context, context.config.as_deref(), &file) else { return };
-    let specs = found.rule(&file).map(|rule| rule.groups.iter().flat_map(|group| &group.keys));
-    let named: HashMap<(String, String), Arc<dyn MasterKey>> = specs
-        .into_iter()
-        .flatten()
+/// Takes keys that need the user's word before they wrap anything from the creation rule of the file
+/// called `name`, as far as it names them. What the file alone names stays as it is.
+pub fn adopt_keys(context: &Context, config: Option<&Path>, name: &Path, groups: &mut [KeyGroup]) {
+    let mut doubtful = groups
+        .iter_mut()
+        .flat_map(|group| &mut group.keys)
+        .filter(|key| key.key.needs_user())
+        .peekable();
+    if doubtful.peek().is_none() {
+        return;
+    }
+    // Without a usable rule nobody vouches for the keys; what wraps says so.
+    let Ok(RuleFor::Rule(rule, _)) = of_file(context, config, name) else { return };
+    let named: Vec<Arc<dyn MasterKey>> = rule
+        .groups
+        .iter()
+        .flat_map(|group| &group.keys)
         .filter_map(|key| keys::parse(key.kind, &key.text, &key.options).ok())
-        .map(|key| ((key.kind().to_owned(), key.identity().to_owned()), key))
         .collect();
-    for key in groups.iter_mut().flat_map(|group| &mut group.keys) {
-        let name = (key.key.kind().to_owned(), key.key.identity().to_owned());
-        if let Some(named) = named.get(&name) {
+    for key in doubtful {
+        let is_same = |named: &&Arc<dyn MasterKey>| {
+            named.kind() == key.key.kind() && named.identity() == key.key.identity()
+        };
+        if let Some(named) = named.iter().find(is_same) {
             key.key = Arc::clone(named);
         }
     }

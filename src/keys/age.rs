@@ -97,7 +97,7 @@ impl AgeKey {
 
     /// Returns whether the plugin called `name` may be started for this key.
     fn may_start(&self, name: &str, with: &Credentials) -> bool {
-        self.named_by == NamedBy::User
+        !self.needs_user()
             || with.own::<Plugins>().allows(name)
             || with.own::<Identities>().name_plugin(name)
     }
@@ -115,6 +115,10 @@ impl MasterKey for AgeKey {
     fn check(&self) -> Result<(), KeyError> {
         self.recipient()?;
         Ok(())
+    }
+
+    fn needs_user(&self) -> bool {
+        self.named_by == NamedBy::File && matches!(self.recipient, Ok(Recipient::Plugin(_)))
     }
 
     fn wrap(&self, key: &[u8], with: &Credentials) -> Result<String, KeyError> {
