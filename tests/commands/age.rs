@@ -198,6 +198,30 @@ fn a_plugin_is_not_started_for_a_file_that_is_not_for_it() {
 }
 
 #[test]
+fn a_plugin_that_only_the_file_names_is_not_started_by_rotate() {
+    let sandbox = plain();
+    sandbox.program("age-plugin-demo", include_str!("../sandbox/age-plugin-demo"));
+    let both = format!("{DEMO},{}", ALICE.recipient());
+    sandbox.encfile(["encrypt", "-i", "--age", &both, "app.json"]).go().success();
+    fs::remove_file(sandbox.home().join("plugin.log")).unwrap();
+
+    sandbox.env("SOPS_AGE_KEY_FILE", ALICE.path());
+    sandbox
+        .encfile(["rotate", "-i", "app.json"])
+        .go()
+        .failure()
+        .says(["the plugin `demo` is named by the file alone"]);
+    assert!(!sandbox.home().join("plugin.log").exists());
+
+    sandbox.encfile(["rotate", "-i", "app.json"]).env("ENCFILE_AGE_PLUGINS", "demo").go().success();
+    sandbox.as_sops(["rotate", "-i", "app.json"]).go().success();
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {both}\n"));
+    sandbox.encfile(["rotate", "-i", "app.json"]).go().success();
+    let decrypt = sandbox.encfile(["decrypt", "app.json"]).env("SOPS_AGE_KEY_FILE", "/dev/null");
+    decrypt.env("SOPS_AGE_KEY", DEMO_IDENTITY).go().success().stdout(PLAIN);
+}
+
+#[test]
 fn a_missing_plugin_is_named() {
     let sandbox = plain();
     sandbox
