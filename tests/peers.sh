@@ -10,7 +10,7 @@ peers=target/peers
 stamp=$peers/stamp
 
 packages=()
-for pair in age:age age-keygen:age gpg:gnupg strace:strace git:git node:nodejs npm:npm; do
+for pair in age:age age-keygen:age gpg:gnupg strace:strace git:git node:nodejs npm:npm setsid:util-linux; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

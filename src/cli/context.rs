@@ -16,6 +16,7 @@ use crate::cli::ui::Ui;
 use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, EncryptedFile, FileError};
 use crate::format::{self, FileFormat};
+use crate::keys::age::Plugins;
 use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, KeyKind, UnwrapError};
 use crate::secret::SecretBytes;
 
@@ -51,7 +52,10 @@ impl Context {
             CliError::new(Exit::Generic, "directory", message)
         })?;
         let ui = Ui::new(personality);
-        let credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
+        let mut credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
+        if personality.starts_plugins_of_files() {
+            credentials = credentials.with(Plugins::All);
+        }
         Ok(Context { personality, env, ui, credentials, config, hardened })
     }
 

@@ -210,4 +210,10 @@ impl Personality {
     pub fn tells_missing_files_apart(self) -> bool {
         self.is_encfile()
     }
+
+    /// Whether an age plugin is started to encrypt for a recipient that only the metadata of a file
+    /// names: SOPS does that, whoever wrote the file.
+    pub fn starts_plugins_of_files(self) -> bool {
+        !self.is_encfile()
+    }
 }
