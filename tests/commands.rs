@@ -10,4 +10,5 @@ mod exec_env;
 mod exec_file;
 mod exports;
 mod rekey;
+mod toml;
 mod writes;

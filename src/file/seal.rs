@@ -85,6 +85,7 @@ fn encrypt_once(document: Document, plan: Plan<'_>) -> Result<SecretBytes, FileE
         comments: Vec::new(),
         paths: SecretBytes::new(),
         selected: Vec::new(),
+        empty_texts: output.seals_empty_texts(),
     };
     let in_place = input == output && input.container().is_none();
     let sealed = sealing.leaves(&mut tree, &metadata, &selector, everything)?;
@@ -213,6 +214,8 @@ struct Sealing<'a> {
     comments: Vec<CommentPlan>,
     paths: SecretBytes,
     selected: Vec<bool>,
+    /// Whether empty texts are sealed, too.
+    empty_texts: bool,
 }
 
 /// A ciphertext in the pool of the tree.
@@ -282,7 +285,7 @@ impl Sealing<'_> {
             }
             let has_content = has_content(tree, id);
             content |= has_content;
-            if selected && has_content {
+            if selected && (has_content || self.empty_texts) {
                 self.value(tree, id, kind, leaves.path())
                     .map_err(|error| value_error(tree, id, error))?;
                 count += 1;
