@@ -103,6 +103,11 @@ pub trait FileFormat: Sync {
         Ok(None)
     }
 
+    /// Returns whether what is added to a map can always be its last entry.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
     /// Returns whether values have types; else each is a text.
     fn is_typed(&self) -> bool {
         true

@@ -4,6 +4,7 @@
 //! The metadata is the table `[sops]`, at the end. rops does not see comments; they are sealed as in
 //! SOPS' other formats. [`parse`] says where they stand in the tree, and in which order values are.
 
+mod amend;
 mod parse;
 mod warn;
 mod write;
@@ -15,6 +16,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::Span;
+use crate::tree::operation::Operation;
 use crate::tree::{Node, NodeId, NodeKind, Style, Tree};
 
 /// The key of the metadata.
@@ -81,7 +83,7 @@ impl FileFormat for Toml {
     }
 
     fn detach(&self, tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata> {
-        let regions = metadata_regions(tree);
+        let regions = metadata(tree).map(|id| lines_of(tree, id)).unwrap_or_default();
         let (Some(first), Some(last)) = (regions.first(), regions.last()) else {
             return Ok(None);
         };
@@ -137,49 +139,18 @@ impl FileFormat for Toml {
     }
 
     fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError> {
-        let source = tree.source();
-        let node = tree.node(map);
-        let crlf = has_crlf(source);
-        let mut entry = SecretBytes::from(write::key(key).as_bytes());
-        entry.extend_from_slice(b" = ");
-        write::string(value, Style::DoubleQuoted, crlf, &mut entry);
-        let mut edits = Edits::new();
-        if let (Style::Flow, Some(span)) = (node.site.style, node.span) {
-            let members = tree.children(map).filter(|&id| !tree.node(id).kind.is_comment());
-            let last = members.filter_map(|id| end_of_entry(tree, id)).max();
-            let (at, front, back) = match last {
-                Some(end) => (end, ", ", ""),
-                None => (span.end as usize - 1, " ", " "),
-            };
-            edits.replace_with(Span::new(at, at), |out| {
-                for part in [front.as_bytes(), &entry, back.as_bytes()] {
-                    out.extend_from_slice(part);
-                }
-            });
-            return Ok(edits);
-        }
-        let is_root = tree.documents().next() == Some(map);
-        let header = node.span.filter(|_| node.site.style == Style::Block);
-        if !is_root && header.is_none() {
-            return Err(EmitError::at(
-                tree,
-                map,
-                "nothing can be added to a table without a header",
-            ));
-        }
-        let at = end_of_entries(tree, header);
-        let line_break: &[u8] = if crlf { b"\r\n" } else { b"\n" };
-        edits.replace_with(Span::new(at, at), |out| {
-            if at > start_of_text(source) && !source[..at].ends_with(b"\n") {
-                out.extend_from_slice(line_break);
-            }
-            let indent =
-                first_entry(tree, header).map_or(&b""[..], |key| blank_before(source, key));
-            for part in [indent, &entry, line_break] {
-                out.extend_from_slice(part);
-            }
-        });
-        Ok(edits)
+        let mut text = SecretBytes::new();
+        write::string(value, Style::DoubleQuoted, has_crlf(tree.source()), &mut text);
+        append(tree, map, key, &text)
+    }
+
+    fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        amend::amend(tree, operation)
+    }
+
+    /// What is added to a table stands in front of the tables in it that have headers.
+    fn keeps_order(&self) -> bool {
+        false
     }
 
     fn emit(&self, tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
@@ -202,6 +173,48 @@ impl FileFormat for Toml {
     fn warnings(&self, tree: &Tree) -> Vec<Warning> {
         warn::warnings(tree)
     }
+}
+
+/// Returns the edits that add an entry, whose value is given as it is spelled, to a map.
+fn append(tree: &Tree, map: NodeId, key: &str, value: &[u8]) -> Result<Edits, EmitError> {
+    let source = tree.source();
+    let node = tree.node(map);
+    let crlf = has_crlf(source);
+    let mut entry = SecretBytes::from(write::key(key).as_bytes());
+    entry.extend_from_slice(b" = ");
+    entry.extend_from_slice(value);
+    let mut edits = Edits::new();
+    if let (Style::Flow, Some(span)) = (node.site.style, node.span) {
+        let members = tree.children(map).filter(|&id| !tree.node(id).kind.is_comment());
+        let last = members.filter_map(|id| end_of_entry(tree, id)).max();
+        let (at, front, back) = match last {
+            Some(end) => (end, ", ", ""),
+            None => (span.end as usize - 1, " ", " "),
+        };
+        edits.replace_with(Span::new(at, at), |out| {
+            for part in [front.as_bytes(), &entry, back.as_bytes()] {
+                out.extend_from_slice(part);
+            }
+        });
+        return Ok(edits);
+    }
+    let is_root = tree.documents().next() == Some(map);
+    let header = node.span.filter(|_| node.site.style == Style::Block);
+    if !is_root && header.is_none() {
+        return Err(EmitError::at(tree, map, "nothing can be added to a table without a header"));
+    }
+    let at = end_of_entries(tree, header);
+    let line_break: &[u8] = if crlf { b"\r\n" } else { b"\n" };
+    edits.replace_with(Span::new(at, at), |out| {
+        if at > start_of_text(source) && !source[..at].ends_with(b"\n") {
+            out.extend_from_slice(line_break);
+        }
+        let indent = first_entry(tree, header).map_or(&b""[..], |key| blank_before(source, key));
+        for part in [indent, &entry, line_break] {
+            out.extend_from_slice(part);
+        }
+    });
+    Ok(edits)
 }
 
 /// Returns whether the lines end in CRLF, judged by the first.
@@ -264,10 +277,10 @@ fn metadata(tree: &Tree) -> Option<NodeId> {
     tree.entry(tree.documents().next()?, METADATA)
 }
 
-/// Returns the lines of the metadata, which may be in several places of the text.
-fn metadata_regions(tree: &Tree) -> Vec<Span> {
+/// Returns the lines of a value outside of arrays and inline tables: if it is a table, in all the
+/// places of the text where it is.
+fn lines_of(tree: &Tree, id: NodeId) -> Vec<Span> {
     let source = tree.source();
-    let Some(id) = metadata(tree) else { return Vec::new() };
     let mut lines: Vec<Span> = tree.nodes()[id.index()..tree.node(id).end()]
         .iter()
         .flat_map(|node| [node.key.and_then(|key| key.span), node.span])
@@ -316,7 +329,7 @@ fn start_with_comments(source: &[u8], at: usize) -> usize {
 }
 
 /// Returns the nodes between a header, or the start of the text, and the next header.
-fn section<'t>(tree: &'t Tree, header: Option<Span>) -> impl Iterator<Item = &'t Node> {
+fn section(tree: &Tree, header: Option<Span>) -> impl Iterator<Item = &Node> {
     let start = header.map_or(0, |header| header.end);
     let next = tree.nodes().iter().filter_map(self::header).map(|span| span.start);
     let end = next.filter(|&next| next >= start).min().unwrap_or(u32::MAX);

@@ -505,7 +505,7 @@ fn span(place: Place) -> Span {
     Span::new(place.start(), place.end())
 }
 
-fn raw<'s>(source: Source<'s>, place: Place, encoding: Option<Encoding>) -> Raw<'s> {
+fn raw(source: Source<'_>, place: Place, encoding: Option<Encoding>) -> Raw<'_> {
     let text = source.input().get(place.start()..place.end()).unwrap_or_default();
     Raw::new_unchecked(text, encoding, place)
 }

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::document::Document;
 use crate::format::{by_content, by_name};
 use crate::span::Position;
+use crate::tree::path::TreePath;
 use crate::tree::{Step, Value};
 
 fn parse(text: &str) -> Tree {
@@ -445,4 +447,68 @@ fn what_rops_refuses_is_warned_of() {
     assert_eq!(warnings("a = {\n x = 1 }\nb = { x = 1, }\nc = {\n}\n"), [1, 3, 4]);
     assert_eq!(warnings("a = [\n{ x = [\n1\n], y.z = '''\n''' }\n]\nb = {}\n"), [0; 0]);
     assert_eq!(warnings("a = nan\nb = [-inf]\n"), [2]);
+}
+
+/// Sets what is at a path to a JSON value, or removes it, in the text alone.
+#[track_caller]
+fn amended(text: &str, path: &str, value: Option<&str>, expected: &str) {
+    let document = Document::parse(&Toml, SecretBytes::from(text)).unwrap();
+    let path = TreePath::parse(path).unwrap();
+    let changed = match value {
+        Some(value) => {
+            // JSON itself holds a map alone.
+            let value = SecretBytes::from(&*format!("{{\"v\":{value}}}"));
+            let value = by_name("json").unwrap().parse(value).unwrap();
+            let root = value.documents().next().unwrap();
+            let value_at = value.entry(root, b"v").unwrap();
+            document.set(&path, &value.into_subtree(value_at)).unwrap()
+        }
+        None => document.unset(&path).unwrap(),
+    };
+    assert_eq!(String::from_utf8_lossy(changed.document.text()), expected);
+    assert!(changed.in_place, "{expected}");
+}
+
+#[test]
+fn a_value_is_replaced_in_its_place() {
+    amended("a = 'x' # c\nb = 1\n", "a", Some("\"y\""), "a = 'y' # c\nb = 1\n");
+    amended("a = 0x1F\n", "a", Some("[1, {\"b\": 2.0}]"), "a = [1, { b = 2.0 }]\n");
+    amended("a = {b = [ 1, 2 ]}", "a.b[0]", Some("true"), "a = {b = [ true, 2 ]}");
+}
+
+#[test]
+fn a_new_entry_goes_behind_those_of_its_table() {
+    amended(
+        "a = 1\n\n[b]\nc = 2\n\n[b.d]\n",
+        "b.e",
+        Some("3"),
+        "a = 1\n\n[b]\nc = 2\ne = 3\n\n[b.d]\n",
+    );
+    amended("a = 1\r\n\r\n[b]\r\n", "c", Some("\"x\""), "a = 1\r\nc = \"x\"\r\n\r\n[b]\r\n");
+    amended("a = {b = 1}", "a.c", Some("{}"), "a = {b = 1, c = {}}");
+}
+
+#[test]
+fn a_new_table_of_the_root_gets_a_header() {
+    amended("a = 1\n", "b.c", Some("{\"d\": 2}"), "a = 1\n\n[b.c]\nd = 2\n");
+    amended("[a]", "b", Some("{\"c\": 2}"), "[a]\n\n[b]\nc = 2\n");
+}
+
+#[test]
+fn a_new_member_goes_to_the_end_of_its_array() {
+    amended("a = []", "a[0]", Some("1"), "a = [1]");
+    amended("a = [1]", "a[1]", Some("2"), "a = [1, 2]");
+    amended("a = [1, ]", "a[1]", Some("2"), "a = [1, 2, ]");
+    amended("a = [\n  1, # one\n]", "a[1]", Some("2"), "a = [\n  1, # one\n  2,\n]");
+    amended("a = [\n  1 # one\n]", "a[1]", Some("2"), "a = [\n  1, # one\n  2\n]");
+}
+
+#[test]
+fn what_is_removed_goes_with_its_lines() {
+    amended("a = 1\n# b\nb = [\n 2\n] # c\nd = 3\n", "b", None, "a = 1\n# b\nd = 3\n");
+    amended("a = 1\n\n[b]\nc = 2\n\n[b.d]\n\n[e]\n", "b", None, "a = 1\n\n[e]\n");
+    amended("[[a]]\nb = 1\n\n[[a]]\nb = 2\n", "a[0]", None, "[[a]]\nb = 2\n");
+    amended("a = [1, 2]\nb = {c = 1, d = 2}", "a[0]", None, "a = [2]\nb = {c = 1, d = 2}");
+    amended("a = [1, 2]\nb = {c = 1, d = 2}", "b.d", None, "a = [1, 2]\nb = {c = 1}");
+    amended("a = [\n  1, # one\n  2, # two\n]", "a[0]", None, "a = [\n  2, # two\n]");
 }

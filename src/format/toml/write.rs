@@ -109,6 +109,20 @@ impl fmt::Write for Text<'_> {
     }
 }
 
+/// Returns a value on one line, a text in its style if that can hold it.
+pub(super) fn value(tree: &Tree, style: Style, crlf: bool) -> Result<SecretBytes, EmitError> {
+    check_depth(tree)?;
+    let mut writer = Writer::new(tree, crlf);
+    let Some(root) = tree.documents().next() else { return Ok(writer.out) };
+    if tree.node(root).kind.is_container() {
+        writer.open.push(Place::Short { is_empty: true });
+        writer.entry(root)?;
+    } else {
+        scalar(tree, root, style, crlf, &mut writer.out)?;
+    }
+    Ok(writer.out)
+}
+
 /// Writes a whole tree.
 pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, EmitError> {
     let mut documents = tree.documents();
@@ -122,16 +136,7 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
         return Err(EmitError::at(tree, id, "a TOML table cannot hold the same key twice"));
     }
     check_depth(tree)?;
-    let mut writer = Writer {
-        tree,
-        crlf: layout.crlf,
-        out: SecretBytes::with_capacity(tree.source().len()),
-        header: Vec::new(),
-        above: Vec::new(),
-        prefix: String::new(),
-        open: Vec::new(),
-        beside: None,
-    };
+    let mut writer = Writer::new(tree, layout.crlf);
     if tree.node(root).kind == NodeKind::Map {
         writer.document(root)?;
     } else {
@@ -197,7 +202,20 @@ struct Tables {
     in_array: bool,
 }
 
-impl Writer<'_> {
+impl<'t> Writer<'t> {
+    fn new(tree: &'t Tree, crlf: bool) -> Writer<'t> {
+        Writer {
+            tree,
+            crlf,
+            out: SecretBytes::with_capacity(tree.source().len()),
+            header: Vec::new(),
+            above: Vec::new(),
+            prefix: String::new(),
+            open: Vec::new(),
+            beside: None,
+        }
+    }
+
     fn document(&mut self, root: NodeId) -> Result<(), EmitError> {
         let tree = self.tree;
         let mut open = vec![self.section(root)?];
