@@ -136,9 +136,12 @@ pub enum Style {
     BackQuoted,
     /// `"""..."""` (INI, TOML).
     TripleQuoted,
-    /// A block collection (YAML), the only style of a collection elsewhere.
+    /// `'''...'''` (TOML).
+    TripleSingleQuoted,
+    /// A block collection (YAML), a table with a header or an array of those (TOML); the only style
+    /// of a collection elsewhere.
     Block,
-    /// A flow collection (YAML): `[...]`, `{...}`.
+    /// A flow collection (YAML), an array or inline table (TOML): `[...]`, `{...}`.
     Flow,
 }
 

@@ -15,4 +15,5 @@ mod exec_file;
 mod exports;
 mod filestatus;
 mod rekey;
+mod toml;
 mod writes;

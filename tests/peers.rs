@@ -14,6 +14,11 @@ pub(crate) fn sops() -> PathBuf {
     installed("target/peers/venv/bin/sops")
 }
 
+/// Returns the program of tests/peers/rops: the real rops, for TOML.
+pub(crate) fn rops() -> PathBuf {
+    installed("target/peers/rops-toml/debug/rops-toml")
+}
+
 /// Returns a Python that has what `tests/peers/check.py` imports.
 pub(crate) fn python() -> PathBuf {
     installed("target/peers/venv/bin/python")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests compare encfile with, once: the real `sops`, the Python packages of
-# tests/peers/check.py and users of sops in target/peers/venv, Node packages in target/peers/node, and
+# tests/peers/check.py and users of sops in target/peers/venv, Node packages in target/peers/node,
+# rops for TOML in target/peers/rops-toml, and
 # `age`, `gpg`, `strace`, `git` and `node` from the system.
 # A second run only looks. A test that misses a peer fails and names this script.
 set -euo pipefail
@@ -8,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 peers=target/peers
 stamp=$peers/stamp
+mkdir -p "$peers"
 
 packages=()
 for pair in age:age age-keygen:age gpg:gnupg strace:strace git:git node:nodejs npm:npm setsid:util-linux; do
@@ -28,8 +30,7 @@ fi
 # The stamp is written last, so a run that was cut off starts over.
 wanted=$(cat tests/peers/requirements.txt tests/peers/node/package.json tests/peers/node/kms/*)
 if [[ ! -e $stamp || $wanted != "$(cat "$stamp")" || ! -x $peers/venv/bin/sops ]]; then
-    rm -rf "$peers"
-    mkdir -p "$peers"
+    rm -rf "$peers/venv" "$peers/node" "$stamp"
     python3 -m venv "$peers/venv"
     pip=("$peers/venv/bin/python" -m pip install --quiet --disable-pip-version-check)
     "${pip[@]}" -r tests/peers/requirements.txt
@@ -38,5 +39,10 @@ if [[ ! -e $stamp || $wanted != "$(cat "$stamp")" || ! -x $peers/venv/bin/sops ]
     npm install --prefix "$peers/node" --ignore-scripts --no-audit --no-fund --silent
     printf '%s\n' "$wanted" > "$stamp"
 fi
+
+# Another lock file, another profile: not in the target directory of encfile. Cargo knows whether
+# there is anything to do.
+env -u CARGO_TARGET_DIR cargo build --locked --quiet \
+    --manifest-path tests/peers/rops/Cargo.toml --target-dir "$peers/rops-toml"
 
 "$peers/venv/bin/sops" --version --disable-version-check

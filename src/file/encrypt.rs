@@ -8,7 +8,7 @@ use crate::crypt::mac::Mac;
 use crate::crypt::value::Sealer;
 use crate::document::Document;
 use crate::edits::Edits;
-use crate::file::seal::{self, SealedLeaves};
+use crate::file::seal::{self, SealedLeaves, What};
 use crate::file::spelling::{LAYOUT_PATH, Spellings, same_data};
 use crate::file::{DecryptedFile, FileError, Previous, position, shared_place, verify};
 use crate::format::{Block, FileFormat, Layout};
@@ -108,9 +108,10 @@ impl Way<'_> {
     ) -> Result<SecretBytes, FileError> {
         let in_place = self.is_in_place();
         let everything = self.input.container().is_some();
+        let what = What { everything, empty_texts: self.output.seals_empty_texts() };
         let selector = self.metadata.selector();
         let sealed =
-            seal::leaves(tree, &self.metadata, everything, self.cipher, previous.as_deref_mut())?;
+            seal::leaves(tree, &self.metadata, what, self.cipher, previous.as_deref_mut())?;
         if sealed.count == 0 && sealed.content && !self.allow_nothing_selected {
             let (field, value) = selector.field();
             return Err(FileError::NothingSelected { field, value: value.to_owned() });

@@ -185,6 +185,37 @@ proptest! {
     }
 
     #[test]
+    fn any_toml_comes_back(lines in toml(), line_break in "\r?\n", start in "\u{feff}?") {
+        let text = start + &lines.join(&line_break);
+        round_trip(by_name("toml").unwrap(), text.as_bytes()).map_err(TestCaseError::fail)?;
+    }
+
+    /// A tree becomes TOML with the same values in the same order, or the MAC would be another.
+    #[test]
+    fn any_json_is_encrypted_as_toml(value in json(4)) {
+        let (json, toml) = (by_name("json").unwrap(), by_name("toml").unwrap());
+        let text = value.to_string();
+        let document = Document::parse(json, SecretBytes::from(&*text)).unwrap();
+        let plan = Plan {
+            metadata: metadata(None),
+            data_key: &key(),
+            output: toml,
+            layout: Layout::default(),
+            previous: None,
+            allow_nothing_selected: true,
+        };
+        match encrypt(document, plan) {
+            Ok(sealed) => {
+                let file = EncryptedFile::parse(toml, sealed).unwrap();
+                prop_assert!(file.decrypt(&key()).is_ok());
+            }
+            // It has a null.
+            Err(FileError::Emit(_)) => {}
+            Err(error) => return Err(TestCaseError::fail(format!("{error} for {text}"))),
+        }
+    }
+
+    #[test]
     fn any_bytes_come_back_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         for format in FORMATS {
             round_trip(*format, &bytes).map_err(TestCaseError::fail)?;
@@ -200,6 +231,36 @@ proptest! {
             round_trip(*format, text.as_bytes()).map_err(TestCaseError::fail)?;
         }
     }
+}
+
+/// Lines of TOML; together they may define something twice.
+fn toml() -> impl Strategy<Value = Vec<String>> {
+    let key = r#"[a-d]|"[a-d .]"|[a-d]\.[a-d]|[a-d] \. '[a-d]'"#;
+    let value = prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(crate::number::toml_float),
+        r#""[a-z#\[\]=']{0,6}"|'[a-z"\\]{0,6}'|"""[a-z\n"]{0,2}[a-z\n]"""|'''[a-z\n']{0,2}[a-z\n]'''"#,
+        r"0x[0-9a-fA-F]{1,8}|0o[0-7]{1,5}|0b[01]{1,5}|[1-9]_[0-9]{2}|[+-]?[0-9]\.[0-9]{1,3}|-?nan",
+        r"true|false|20[0-9]{2}-0[1-9]-1[0-9]([T ]1[0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,3})?Z?)?",
+    ];
+    let value = value.prop_recursive(3, 8, 3, move |inner| {
+        let items = proptest::collection::vec((inner, "[ \n]{0,2}|# [a-z]{0,4}\n"), 0..3);
+        (items, any::<bool>()).prop_map(|(items, is_list)| {
+            let items = items.iter().zip("abc".chars()).map(|((item, blank), name)| {
+                if is_list { format!("{blank}{item}") } else { format!("{name} = {item}") }
+            });
+            let items = items.collect::<Vec<_>>().join(", ");
+            if is_list { format!("[{items}]") } else { format!("{{{items}}}") }
+        })
+    });
+    let comment = " {0,2}(# ?[a-zé#]{0,6})?";
+    let line = prop_oneof![
+        (key, value, comment).prop_map(|(key, value, comment)| format!("{key} = {value}{comment}")),
+        (key, comment).prop_map(|(key, comment)| format!("[{key}]{comment}")),
+        (key, comment).prop_map(|(key, comment)| format!("[[{key}]]{comment}")),
+        comment.prop_map(|comment| comment),
+    ];
+    proptest::collection::vec(line, 0..10)
 }
 
 fn json(depth: u32) -> impl Strategy<Value = serde_json::Value> {

@@ -64,14 +64,24 @@ impl SealedLeaves {
     }
 }
 
+/// What is sealed of what there is.
+#[derive(Clone, Copy)]
+pub(super) struct What {
+    /// Every value and comment, whatever the rule says.
+    pub(super) everything: bool,
+    /// Empty texts, too.
+    pub(super) empty_texts: bool,
+}
+
 /// Seals what the rule of `metadata` selects, or everything.
 pub(super) fn leaves(
     tree: &mut Tree,
     metadata: &Metadata,
-    everything: bool,
+    what: What,
     cipher: &Cipher,
     previous: Option<&mut Previous>,
 ) -> Result<SealedLeaves, FileError> {
+    let What { everything, empty_texts } = what;
     let selector = metadata.selector();
     let mut leaves = if everything { Leaves::selecting_all() } else { Leaves::new(&selector) };
     let only_encrypted = metadata.mac_only_encrypted && !everything;
@@ -121,7 +131,7 @@ pub(super) fn leaves(
         }
         let has_content = has_content(tree, id);
         sealing.sealed.content |= has_content;
-        if selected && has_content {
+        if selected && (has_content || empty_texts) {
             let found = sealing
                 .seal(ValueType::of(&value), text, leaves.path(), Some((tree, id)))
                 .map_err(|error| value_error(tree, id, error))?;
