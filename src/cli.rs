@@ -21,13 +21,15 @@ pub mod personality;
 pub mod rekey;
 pub mod ui;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Cli, Command, GroupsCommand, ServiceArgs};
+use crate::cli::commands::completion;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -39,18 +41,38 @@ use crate::cli::ui::Ui;
 pub fn main() -> ExitCode {
     let personality = Personality::of(os::argv0_name().as_deref());
     let ui = Ui::new(personality);
-    let arguments = args::normalise(std::env::args_os().collect(), personality);
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(message) => return usage(ui, &message).into(),
-    };
-    let hardened = os::harden();
-    match run(&cli, personality, hardened) {
+    match start(ui, personality) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             ui.line(failure.render(personality));
             failure.exit().into()
         }
+    }
+}
+
+fn start(ui: Ui, personality: Personality) -> Result<Exit, CliError> {
+    let mut command = Cli::command();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(shell) = env::completing_shell() {
+        return completion::complete(command, &shell, arguments, personality);
+    }
+    if personality.answers_scripts_of_sops()
+        && let Some((last, words)) = arguments.split_last()
+        && last == completion::SOPS_REQUEST
+    {
+        return completion::complete_as_sops(&command, words);
+    }
+    let arguments = args::normalise(&command, arguments, personality)?;
+    for warning in &arguments.warnings {
+        ui.warn(warning);
+    }
+    let matches = command.try_get_matches_from_mut(arguments.arguments);
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => {
+            let hardened = os::harden();
+            run(&cli, personality, hardened)
+        }
+        Err(message) => Ok(usage(ui, personality, &message)),
     }
 }
 
@@ -67,7 +89,11 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::Groups(GroupsCommand::Delete(arguments)) => Some(&arguments.services),
         Command::ExecEnv(arguments) => Some(&arguments.services),
         Command::ExecFile(arguments) => Some(&arguments.services),
-        Command::Check(_) | Command::Git(_) => None,
+        Command::Check(_)
+        | Command::Git(_)
+        | Command::Filestatus(_)
+        | Command::Completion(_)
+        | Command::Man(_) => None,
     };
     if services.is_some_and(ServiceArgs::is_foreign) {
         let message = "key services are not built into this version of encfile";
@@ -89,21 +115,26 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),
         Command::Check(arguments) => commands::check::run(&context, config, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
+        Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
+        Command::Completion(arguments) => commands::completion::run(&context, arguments),
+        Command::Man(arguments) => commands::man::run(&context, arguments),
     }
 }
 
 /// Shows help, the version, or what is wrong with the arguments.
-fn usage(ui: Ui, message: &clap::Error) -> Exit {
-    match message.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            match io::write_stdout(message.render().to_string().as_bytes()) {
-                Ok(()) => Exit::Success,
-                Err(_) => Exit::Output,
-            }
+fn usage(ui: Ui, personality: Personality, message: &clap::Error) -> Exit {
+    let text = match message.kind() {
+        ErrorKind::DisplayHelp => message.render().to_string(),
+        ErrorKind::DisplayVersion => {
+            format!("{} {}\n", personality.program(), personality.version())
         }
         _ => {
             ui.line(message.render().to_string().trim_end());
-            Exit::Generic
+            return Exit::Generic;
         }
+    };
+    match io::write_stdout(text.as_bytes()) {
+        Ok(()) => Exit::Success,
+        Err(_) => Exit::Output,
     }
 }

@@ -1,5 +1,7 @@
 //! Replacements of byte ranges in a text, collected first and applied in one pass.
 
+use std::borrow::Cow;
+
 use crate::secret::SecretBytes;
 use crate::span::Span;
 
@@ -96,22 +98,72 @@ impl Edits {
     /// Returns `source` with all edits made; `None` if two of them overlap, as those of two passes
     /// may.
     pub fn try_apply(&self, source: &[u8]) -> Option<SecretBytes> {
-        let mut order: Vec<Edit> = self.list.clone();
-        order.sort_by_key(|edit| edit.at);
-        let removed: usize = order.iter().map(|edit| edit.at.len()).sum();
-        let mut out = SecretBytes::with_capacity(source.len() - removed + self.texts.len());
+        self.try_apply_with(&Edits::new(), source)
+    }
+
+    /// As [`Edits::try_apply`], with the edits of `others` made at the same time.
+    pub fn try_apply_with(&self, others: &Edits, source: &[u8]) -> Option<SecretBytes> {
+        let lists = || self.list.iter().chain(&others.list);
+        let removed: usize = lists().map(|edit| edit.at.len()).sum();
+        let length = (source.len() + self.texts.len() + others.texts.len()).saturating_sub(removed);
+        let mut out = SecretBytes::with_capacity(length);
+        self.pieces(others, source, |piece| {
+            out.extend_from_slice(piece);
+            true
+        })?;
+        Some(out)
+    }
+
+    /// Returns whether `source` with all edits made is `wanted`, without making that text.
+    pub fn make(&self, source: &[u8], wanted: &[u8]) -> bool {
+        let mut rest = wanted;
+        let whole = self.pieces(&Edits::new(), source, |piece| match rest.strip_prefix(piece) {
+            Some(behind) => {
+                rest = behind;
+                true
+            }
+            None => false,
+        });
+        whole == Some(true) && rest.is_empty()
+    }
+
+    /// Gives `take` the pieces of the text with these edits and `others`, in their order, until it
+    /// returns `false`. Returns whether it never did; `None` if edits overlap.
+    fn pieces(
+        &self,
+        others: &Edits,
+        source: &[u8],
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Option<bool> {
+        let (ours, theirs) = (self.sorted(), others.sorted());
+        let (mut ours, mut theirs) = (ours.iter().peekable(), theirs.iter().peekable());
         let mut done = 0;
-        for edit in order {
+        loop {
+            let (edit, texts) = match (ours.peek(), theirs.peek()) {
+                (Some(our), Some(their)) if their.at < our.at => (theirs.next()?, &others.texts),
+                (Some(_), _) => (ours.next()?, &self.texts),
+                (None, Some(_)) => (theirs.next()?, &others.texts),
+                (None, None) => return Some(take(&source[done..])),
+            };
             let start = edit.at.start as usize;
             if start < done {
                 return None;
             }
-            out.extend_from_slice(&source[done..start]);
-            out.extend_from_slice(&self.texts[edit.text.range()]);
+            if !take(&source[done..start]) || !take(&texts[edit.text.range()]) {
+                return Some(false);
+            }
             done = edit.at.end as usize;
         }
-        out.extend_from_slice(&source[done..]);
-        Some(out)
+    }
+
+    /// Returns the edits in the order of the text, in which they mostly were collected.
+    fn sorted(&self) -> Cow<'_, [Edit]> {
+        if self.list.is_sorted_by_key(|edit| edit.at) {
+            return Cow::Borrowed(&self.list);
+        }
+        let mut sorted = self.list.clone();
+        sorted.sort_by_key(|edit| edit.at);
+        Cow::Owned(sorted)
     }
 }
 
@@ -128,5 +180,39 @@ mod tests {
         edits.insert(6, b">");
         edits.insert(6, b">");
         assert_eq!(&*edits.apply(b"abcdef"), b"<adEf>>");
+    }
+
+    #[test]
+    fn an_edited_text_is_compared_without_being_made() {
+        let mut edits = Edits::new();
+        edits.replace(Span::new(4, 5), b"E");
+        edits.insert(0, b"<");
+        assert!(edits.make(b"abcdef", b"<abcdEf"));
+        for other in ["<abcdEff", "<abcdE", "<abcdef", "abcdEf", ""] {
+            assert!(!edits.make(b"abcdef", other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn edits_that_overlap_make_no_text() {
+        let mut edits = Edits::new();
+        edits.remove(Span::new(1, 3));
+        edits.remove(Span::new(2, 4));
+        assert!(edits.try_apply(b"abcdef").is_none());
+        assert!(!edits.make(b"abcdef", b"aef"));
+    }
+
+    #[test]
+    fn edits_of_two_passes_are_made_at_once() {
+        let mut edits = Edits::new();
+        edits.remove(Span::new(1, 3));
+        edits.insert(6, b"1");
+        let mut others = Edits::new();
+        others.insert(6, b"2");
+        others.insert(0, b"<");
+        let text = edits.try_apply_with(&others, b"abcdef").unwrap();
+        assert_eq!(&*text, b"<adef12");
+        others.remove(Span::new(2, 4));
+        assert!(edits.try_apply_with(&others, b"abcdef").is_none());
     }
 }

@@ -4,6 +4,7 @@
 //! Both directions replace spans of the text and leave the rest alone. They walk the leaves in the
 //! same way (`leaves`): the key path that is a value's additional data, and the selection rule.
 
+mod encrypt;
 mod inspect;
 mod leaves;
 mod open;
@@ -18,6 +19,7 @@ use std::fmt;
 use crate::crypt::data_key::DataKey;
 use crate::crypt::value::{ValueError, looks_sealed};
 use crate::document::Document;
+use crate::edits::Edits;
 use crate::format::{
     Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, SyntaxError,
 };
@@ -28,9 +30,9 @@ use crate::selector::Selector;
 use crate::span::Position;
 use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
+pub use encrypt::{Plan, encrypt};
 pub use inspect::{InClear, LeafPlace, LeafPlaces};
 pub use reuse::Previous;
-pub use seal::{Plan, encrypt};
 
 /// An encrypted file, read but not opened.
 pub struct EncryptedFile {
@@ -227,6 +229,11 @@ impl DecryptedFile {
         if self.format.container().is_some() {
             return self.format.emit(&self.tree, &Layout::default());
         }
+        self.edits_of_values()?.try_apply(self.tree.source()).ok_or_else(shared_place)
+    }
+
+    /// Returns the edits of the encrypted text that give the plain one.
+    fn edits_of_values(&self) -> Result<Edits, EmitError> {
         let changes: Vec<Change> =
             self.opened.iter().map(|leaf| Change { id: leaf.id, verbatim: None }).collect();
         let mut edits = self.format.splice(&self.tree, &changes)?;
@@ -236,9 +243,7 @@ impl DecryptedFile {
             }
         }
         edits.append(&self.detached.edits);
-        edits
-            .try_apply(self.tree.source())
-            .ok_or_else(|| EmitError::whole("the metadata and a value share a place in the text"))
+        Ok(edits)
     }
 
     /// Returns the values as new text of another format.
@@ -355,7 +360,7 @@ pub enum FileError {
     #[error("MAC mismatch: the file has no MAC")]
     MacMissing,
     /// The MAC does not open.
-    #[error("cannot decrypt the MAC: {0}")]
+    #[error("Cannot decrypt MAC: {0}")]
     MacUnreadable(ValueError),
     /// The MAC is that of other values.
     #[error("MAC mismatch: the values are not those that the file was encrypted with")]
@@ -407,6 +412,11 @@ pub enum FileError {
     /// The metadata could not be changed in place.
     #[error(transparent)]
     Patch(#[from] PatchError),
+}
+
+/// Returns the error of edits that overlap.
+fn shared_place() -> EmitError {
+    EmitError::whole("the metadata and a value share a place in the text")
 }
 
 fn key_type(kind: KeyType) -> &'static str {

@@ -13,6 +13,7 @@ mod find;
 pub mod ini;
 pub mod json;
 mod repeated;
+pub mod toml;
 pub mod yaml;
 
 use std::borrow::Cow;
@@ -25,19 +26,29 @@ use crate::tree::{NodeId, Step, TextRef, Tree};
 
 /// All file formats, in the order in which contents are tried.
 pub static FORMATS: &[&dyn FileFormat] =
-    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &ini::Ini, &yaml::Yaml];
+    &[&json::Json, &binary::Binary, &dotenv::Dotenv, &toml::Toml, &ini::Ini, &yaml::Yaml];
 
 /// A file format. Implementations are pure and have no state.
 pub trait FileFormat: Sync {
     /// Returns the name, which is also the word for `--input-type` and `--output-type`.
     fn name(&self) -> &'static str;
 
-    /// Returns the file name endings by which SOPS knows the format, with the dot.
+    /// Returns the file name endings of the format, with the dot.
     fn endings(&self) -> &'static [&'static str];
+
+    /// Returns whether SOPS has the format.
+    fn is_known_to_sops(&self) -> bool {
+        true
+    }
 
     /// Returns whether `text` can be an *encrypted* file of this format, judged by a quick look
     /// for the metadata block where this format has it. False positives are fine: parsing decides.
     fn sniff(&self, text: &[u8]) -> bool;
+
+    /// Returns whether empty texts are sealed. SOPS leaves them as they are.
+    fn seals_empty_texts(&self) -> bool {
+        false
+    }
 
     /// Parses a text.
     ///
@@ -90,6 +101,11 @@ pub trait FileFormat: Sync {
     fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
         let _ = (tree, operation);
         Ok(None)
+    }
+
+    /// Returns whether what is added to a map can always be its last entry.
+    fn keeps_order(&self) -> bool {
+        true
     }
 
     /// Returns whether values have types; else each is a text.
@@ -154,13 +170,14 @@ pub fn by_ending(path: &str) -> &'static dyn FileFormat {
     FORMATS
         .iter()
         .copied()
+        .filter(|format| format.is_known_to_sops())
         .find(|format| format.endings().iter().any(|ending| path.ends_with(ending)))
         .unwrap_or(&binary::Binary)
 }
 
 /// Returns the format of a plain file by its name, understanding compound names, or binary.
 ///
-/// Beyond SOPS' endings: `.env.production` and `prod.env.local` are dotenv, and words that only
+/// Beyond SOPS' endings: `.toml`, `.env.production` and `prod.env.local` are dotenv, and words that only
 /// say "encrypted" are looked through (`secrets.env.enc`, `values.yaml.sops`).
 pub fn by_file_name(path: &str) -> &'static dyn FileFormat {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
@@ -380,6 +397,8 @@ mod tests {
             ("values.sops.yml", "yaml"),
             ("app.enc.json", "json"),
             ("app.json.sops.enc", "json"),
+            ("a/Config.toml", "toml"),
+            ("secrets.toml.enc", "toml"),
             ("key.pem", "binary"),
             (".enc", "binary"),
             ("environment", "binary"),
@@ -393,5 +412,6 @@ mod tests {
         assert_eq!(by_ending("/x/.env.production").name(), "binary");
         assert_eq!(by_ending("/x/a.yml").name(), "yaml");
         assert_eq!(by_ending("/x/A.YAML").name(), "binary");
+        assert_eq!(by_ending("/x/a.toml").name(), "binary");
     }
 }

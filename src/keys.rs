@@ -29,7 +29,7 @@ pub use self::credentials::{Credentials, OwnCredentials};
 pub use self::host::{Finished, Host, Question, Run, Talk};
 pub use self::kind::{
     ConfigNames, DEFAULT_DECRYPTION_ORDER, KINDS, KeyCode, KeyFlag, KeyKind, KeyOption, Member,
-    MemberField,
+    MemberField, NamedBy,
 };
 pub use self::unwrap::{Attempt, GroupReport, UnwrapError, UnwrapReport, unwrap_any};
 
@@ -46,6 +46,12 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
     /// that are asked for are checked; those of a file stay as they are.
     fn check(&self) -> Result<(), KeyError> {
         Ok(())
+    }
+
+    /// Returns whether wrapping would start a program, or call a server, that nobody but a file has
+    /// named. It fails until the user names it too.
+    fn needs_user(&self) -> bool {
+        false
     }
 
     /// Returns whether wrapping and unwrapping ask a service over the network, so that several
@@ -135,7 +141,7 @@ pub fn parse(
     let code = kind.code()?;
     let mut fields = (code.split)(&kind.clean(text))?;
     fields.extend_from_slice(options);
-    let key = (code.from_fields)(fields);
+    let key = (code.from_fields)(fields, NamedBy::User);
     key.check()?;
     Ok(key)
 }
@@ -144,7 +150,7 @@ pub fn parse(
 /// kept as it is.
 pub fn from_fields(kind: &str, fields: Fields) -> Arc<dyn MasterKey> {
     match KeyKind::named(kind).and_then(|kind| kind.code.as_ref()) {
-        Some(code) => (code.from_fields)(fields),
+        Some(code) => (code.from_fields)(fields, NamedBy::File),
         None => Arc::new(unknown::UnknownKey::new(kind, fields)),
     }
 }

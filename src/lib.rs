@@ -29,11 +29,7 @@
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn Error>> {
-//!     let identity = Source::File {
-//!         name: "the test key".to_owned(),
-//!         path: "testdata/keys/alice.txt".into(),
-//!         optional: false,
-//!     };
+//!     let identity = Source::file("the test key", "testdata/keys/alice.txt");
 //!     let identities = Identities::new(vec![identity], Arc::new(Machine));
 //!     let credentials = Credentials::none().with(identities);
 //!

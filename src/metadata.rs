@@ -316,7 +316,7 @@ pub enum MetadataError {
         kind: String,
     },
     /// There is nobody who could decrypt the file.
-    #[error("no keys found in file")]
+    #[error("No keys found in file")]
     NoKeys,
     /// Rules that exclude each other.
     #[error("cannot use more than one rule in the `sops` block: {0}")]

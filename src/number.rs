@@ -66,6 +66,12 @@ pub fn flat_text(value: Value<'_>) -> Cow<'_, [u8]> {
     Cow::Owned(text.into_bytes())
 }
 
+/// Returns the text of a float in TOML: the shortest digits that read back as the same number,
+/// with a point or an exponent (`5.0`, `1e-7`), by which TOML knows floats; `nan`, `inf`, `-inf`.
+pub fn toml_float(number: f64) -> String {
+    if number.is_nan() { "nan".to_owned() } else { format!("{number:?}") }
+}
+
 /// Returns a time in RFC 3339 with up to nine decimals of a second and no trailing zeros; the
 /// offset is `Z` where it is zero.
 pub fn rfc3339(time: Timestamp) -> String {
@@ -215,6 +221,22 @@ mod tests {
             (f64::INFINITY, "+Inf"),
         ] {
             assert_eq!(flat_float(number), text);
+        }
+    }
+
+    #[test]
+    fn toml_floats_are_no_integers() {
+        for (number, text) in [
+            (5.0, "5.0"),
+            (-0.0, "-0.0"),
+            (1.1, "1.1"),
+            (1e21, "1e21"),
+            (6.626e-34, "6.626e-34"),
+            (f64::NAN, "nan"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(toml_float(number), text);
         }
     }
 

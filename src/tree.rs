@@ -136,9 +136,12 @@ pub enum Style {
     BackQuoted,
     /// `"""..."""` (INI, TOML).
     TripleQuoted,
-    /// A block collection (YAML), the only style of a collection elsewhere.
+    /// `'''...'''` (TOML).
+    TripleSingleQuoted,
+    /// A block collection (YAML), a table with a header or an array of those (TOML); the only style
+    /// of a collection elsewhere.
     Block,
-    /// A flow collection (YAML): `[...]`, `{...}`.
+    /// A flow collection (YAML), an array or inline table (TOML): `[...]`, `{...}`.
     Flow,
 }
 
@@ -344,6 +347,17 @@ impl Tree {
         self.pool.reserve(bytes);
     }
 
+    /// Returns the length of the pool in bytes.
+    pub fn pool_len(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Cuts the pool off, so that its memory is free again. Nothing may refer to what goes.
+    pub fn truncate_pool(&mut self, length: usize) {
+        let kept = SecretBytes::from(&self.pool[..length]);
+        self.pool = kept;
+    }
+
     /// Replaces the value of a scalar or comment; key, span and site stay.
     ///
     /// # Panics
@@ -523,6 +537,11 @@ mod tests {
         builder.leaf(None, NodeKind::Comment { text: z, inline: false }, None, site);
         builder.leaf(None, NodeKind::Null, None, site);
         builder.finish()
+    }
+
+    #[test]
+    fn nodes_are_small() {
+        assert_eq!(size_of::<Node>(), 88);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! End-to-end tests of the commands: one behaviour a test, compared exactly where it is specified.
 
+mod age;
+mod any_arguments;
 mod as_sops;
+mod catalogue;
+mod completion;
 mod config;
 mod decrypt;
 mod default_file;
@@ -9,5 +13,7 @@ mod encrypt;
 mod exec_env;
 mod exec_file;
 mod exports;
+mod filestatus;
 mod rekey;
+mod toml;
 mod writes;

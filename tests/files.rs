@@ -52,6 +52,8 @@ pub(crate) const ALICE: TestKey = TestKey("alice");
 pub(crate) const BOB: TestKey = TestKey("bob");
 /// A recipient that comes and goes.
 pub(crate) const CAROL: TestKey = TestKey("carol");
+/// A post-quantum key.
+pub(crate) const GRACE: TestKey = TestKey("grace");
 
 impl TestKey {
     /// Returns the path of the identity file.

@@ -18,4 +18,5 @@ mod roundtrip;
 mod sandbox;
 mod strace;
 mod tidy;
+mod users;
 mod vectors;

@@ -14,9 +14,19 @@ pub(crate) fn sops() -> PathBuf {
     installed("target/peers/venv/bin/sops")
 }
 
+/// Returns the program of tests/peers/rops: the real rops, for TOML.
+pub(crate) fn rops() -> PathBuf {
+    installed("target/peers/rops-toml/debug/rops-toml")
+}
+
 /// Returns a Python that has what `tests/peers/check.py` imports.
 pub(crate) fn python() -> PathBuf {
     installed("target/peers/venv/bin/python")
+}
+
+/// Returns the directory of the Node packages that read SOPS' files.
+pub(crate) fn node_modules() -> PathBuf {
+    installed("target/peers/node/node_modules")
 }
 
 /// Returns a program of the system, searched for in `PATH`.

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the tests compare encfile with, once: the real `sops` and the Python packages of
-# tests/peers/check.py in target/peers/venv, and `age`, `gpg` and `strace` from the system.
+# Installs what the tests compare encfile with, once: the real `sops`, the Python packages of
+# tests/peers/check.py and users of sops in target/peers/venv, Node packages in target/peers/node,
+# rops for TOML in target/peers/rops-toml, and
+# `age`, `gpg`, `strace`, `git` and `node` from the system.
 # A second run only looks. A test that misses a peer fails and names this script.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 peers=target/peers
-stamp=$peers/requirements.txt
+stamp=$peers/stamp
+mkdir -p "$peers"
 
 packages=()
-for pair in age:age age-keygen:age gpg:gnupg strace:strace; do
+for pair in age:age age-keygen:age gpg:gnupg strace:strace git:git node:nodejs npm:npm setsid:util-linux; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -25,13 +28,21 @@ if ((${#packages[@]})); then
 fi
 
 # The stamp is written last, so a run that was cut off starts over.
-if ! cmp -s tests/peers/requirements.txt "$stamp" || [[ ! -x $peers/venv/bin/sops ]]; then
-    rm -rf "$peers"
-    mkdir -p "$peers"
+wanted=$(cat tests/peers/requirements.txt tests/peers/node/package.json tests/peers/node/kms/*)
+if [[ ! -e $stamp || $wanted != "$(cat "$stamp")" || ! -x $peers/venv/bin/sops ]]; then
+    rm -rf "$peers/venv" "$peers/node" "$stamp"
     python3 -m venv "$peers/venv"
-    "$peers/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        -r tests/peers/requirements.txt
-    cp tests/peers/requirements.txt "$stamp"
+    pip=("$peers/venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${pip[@]}" -r tests/peers/requirements.txt
+    "${pip[@]}" --no-deps --ignore-requires-python ensure-sops==0.1.2
+    cp -R tests/peers/node "$peers/node"
+    npm install --prefix "$peers/node" --ignore-scripts --no-audit --no-fund --silent
+    printf '%s\n' "$wanted" > "$stamp"
 fi
+
+# Another lock file, another profile: not in the target directory of encfile. Cargo knows whether
+# there is anything to do.
+env -u CARGO_TARGET_DIR cargo build --locked --quiet \
+    --manifest-path tests/peers/rops/Cargo.toml --target-dir "$peers/rops-toml"
 
 "$peers/venv/bin/sops" --version --disable-version-check

@@ -1,4 +1,4 @@
-//! Every file of `testdata/corpus`, both ways between encfile and the real SOPS.
+//! Every file of `testdata/corpus`, both ways between encfile and the real SOPS, or rops for TOML.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ mod yaml {
 mod yaml_comments {
     super::laws!("yaml-comments");
 }
+mod toml;
 mod yaml_aliases {
     super::laws!("yaml-aliases");
 }
@@ -88,6 +89,7 @@ fn for_each(folder: &str, check: impl Fn(&Sandbox, &Case)) {
         "dotenv" => "dotenv",
         "ini" => "ini",
         "binary" => "binary",
+        "toml" => "toml",
         _ => "yaml",
     };
     let mut failed = Vec::new();

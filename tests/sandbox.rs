@@ -169,6 +169,13 @@ impl Sandbox {
         path
     }
 
+    /// Puts a script into `PATH`.
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        let path = self.root.join("bin").join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// Reads a file of the working directory.
     pub(crate) fn read_bytes(&self, name: impl AsRef<Path>) -> Vec<u8> {
         let path = self.path(name);

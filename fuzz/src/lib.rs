@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "json", body: json, inputs: &["corpus/json", "examples"] },
     Target { name: "dotenv", body: dotenv, inputs: &["corpus/dotenv", "examples"] },
     Target { name: "ini", body: ini, inputs: &["corpus/ini", "ini", "examples"] },
+    Target { name: "toml", body: toml, inputs: &["corpus/toml", "examples"] },
     Target { name: "binary", body: binary, inputs: &["corpus/binary", "examples"] },
     Target {
         name: "yaml",
@@ -60,6 +61,11 @@ pub fn dotenv(data: &[u8]) {
 /// A text as INI.
 pub fn ini(data: &[u8]) {
     parse("ini", data);
+}
+
+/// A text as TOML.
+pub fn toml(data: &[u8]) {
+    parse("toml", data);
 }
 
 /// A text as a binary file: plain, then in its container.

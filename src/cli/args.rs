@@ -3,15 +3,19 @@
 
 pub mod check;
 pub mod command;
+pub mod completion;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
 pub mod exec_env;
 pub mod exec_file;
+pub mod filestatus;
 pub mod git;
+mod go;
 pub mod groups;
 pub mod keys;
 pub mod legacy;
+pub mod man;
 pub mod opening;
 pub mod rotate;
 pub mod rules;
@@ -22,21 +26,25 @@ pub mod variables;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{ArgAction, Parser, Subcommand, ValueHint};
 
 use crate::cli::env;
 
 pub use self::check::CheckArgs;
 pub use self::command::CommandArgs;
+pub use self::completion::CompletionArgs;
 pub use self::decrypt::DecryptArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
 pub use self::exec_env::ExecEnvArgs;
 pub use self::exec_file::ExecFileArgs;
+pub use self::filestatus::FileStatusArgs;
 pub use self::git::GitArgs;
 pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
-pub use self::legacy::normalise;
+pub use self::legacy::{Normal, normalise};
+pub use self::man::ManArgs;
 pub use self::opening::OpenArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
@@ -47,11 +55,32 @@ pub use self::variables::VariableArgs;
 
 /// Encrypts the values of structured files; reads and writes the SOPS file format.
 #[derive(Debug, Parser)]
-#[command(version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(version, disable_version_flag = true, max_term_width = 100)]
 pub struct Cli {
     /// The config file [default: the nearest `.sops.yaml`, from the file's directory upwards]
-    #[arg(long, global = true, value_name = "FILE", env = env::CONFIG, hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        env = env::CONFIG,
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
+
+    /// Print the version
+    #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+
+    // SOPS' flags that have nothing to turn on or off here: nothing is logged besides what is said
+    // anyway, and no version is looked up anywhere.
+    #[arg(long, global = true, hide = true)]
+    verbose: bool,
+    #[arg(long, global = true, hide = true)]
+    disable_version_check: bool,
+    #[arg(long, global = true, hide = true)]
+    check_for_updates: bool,
 
     /// What to do.
     #[command(subcommand)]
@@ -82,4 +111,10 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
+    /// Print whether a file is encrypted, as JSON; needs no key
+    Filestatus(Box<FileStatusArgs>),
+    /// Print a script that completes commands, files and tree paths in a shell
+    Completion(CompletionArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }

@@ -1,13 +1,16 @@
 //! The commands: each is its arguments and one straight line.
 
 pub mod check;
+pub mod completion;
 pub mod decrypt;
 pub mod edit;
 pub mod encrypt;
 pub mod exec_env;
 pub mod exec_file;
+pub mod filestatus;
 pub mod git;
 pub mod groups;
+pub mod man;
 pub mod rotate;
 pub mod updatekeys;
 
@@ -47,6 +50,15 @@ fn checked_files(
         context
             .ui
             .warn("More than one positional argument provided. Only the first one will be used!");
+        let looks_like_a_flag =
+            |file: &&PathBuf| file.as_os_str().as_encoded_bytes().starts_with(b"-");
+        if let Some(flag) = files[1..].iter().rfind(looks_like_a_flag) {
+            context.ui.warn(format_args!(
+                "Note that one of the ignored positional argument is \"{}\", which looks like a \
+                 flag. Flags must always be provided before the first positional argument!",
+                flag.display()
+            ));
+        }
         return Ok(files[..1].to_vec());
     }
     match in_place {

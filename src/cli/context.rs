@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::check::conflict_marker;
 use crate::cli::creation_rule;
 use crate::cli::env::Env;
 use crate::cli::error::{self, CliError};
@@ -15,6 +16,7 @@ use crate::cli::ui::Ui;
 use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, EncryptedFile, FileError};
 use crate::format::{self, FileFormat};
+use crate::keys::age::Plugins;
 use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, KeyKind, UnwrapError};
 use crate::secret::SecretBytes;
 
@@ -50,7 +52,10 @@ impl Context {
             CliError::new(Exit::Generic, "directory", message)
         })?;
         let ui = Ui::new(personality);
-        let credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
+        let mut credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
+        if personality.starts_plugins_of_files() {
+            credentials = credentials.with(Plugins::All);
+        }
         Ok(Context { personality, env, ui, credentials, config, hardened })
     }
 
@@ -109,16 +114,18 @@ impl Context {
         given: Option<&'static dyn FileFormat>,
     ) -> Result<EncryptedFile, CliError> {
         let format = self.format_of_encrypted(&text, name, given);
+        let conflict = conflict_marker(&text);
+        let failed =
+            |failure| error::decrypt(path, failure, &self.credentials).in_conflict(conflict);
         // What no format sees metadata in, and no name says anything of, is no broken JSON.
         let unknown = given.is_none() && format.container().is_some();
         if self.personality.understands_names()
             && unknown
             && format::by_content(&text, &name.to_string_lossy()).is_none()
         {
-            return Err(error::decrypt(path, FileError::NotEncrypted, &self.credentials));
+            return Err(failed(FileError::NotEncrypted));
         }
-        EncryptedFile::parse(format, text)
-            .map_err(|error| error::decrypt(path, error, &self.credentials))
+        EncryptedFile::parse(format, text).map_err(failed)
     }
 
     /// Opens an encrypted file.

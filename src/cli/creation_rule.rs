@@ -344,6 +344,35 @@ fn new_group(context: &Context, keys: Vec<Arc<dyn MasterKey>>) -> KeyGroup {
     KeyGroup { keys: keys.into_iter().map(|key| WrappedKey::new(key, now)).collect() }
 }
 
+/// Takes keys that need the user's word before they wrap anything from the creation rule of the file
+/// called `name`, as far as it names them. What the file alone names stays as it is.
+pub fn adopt_keys(context: &Context, config: Option<&Path>, name: &Path, groups: &mut [KeyGroup]) {
+    let mut doubtful = groups
+        .iter_mut()
+        .flat_map(|group| &mut group.keys)
+        .filter(|key| key.key.needs_user())
+        .peekable();
+    if doubtful.peek().is_none() {
+        return;
+    }
+    // Without a usable rule nobody vouches for the keys; what wraps says so.
+    let Ok(RuleFor::Rule(rule, _)) = of_file(context, config, name) else { return };
+    let named: Vec<Arc<dyn MasterKey>> = rule
+        .groups
+        .iter()
+        .flat_map(|group| &group.keys)
+        .filter_map(|key| keys::parse(key.kind, &key.text, &key.options).ok())
+        .collect();
+    for key in doubtful {
+        let is_same = |named: &&Arc<dyn MasterKey>| {
+            named.kind() == key.key.kind() && named.identity() == key.key.identity()
+        };
+        if let Some(named) = named.iter().find(is_same) {
+            key.key = Arc::clone(named);
+        }
+    }
+}
+
 /// Returns who keys belong to, as the comments of the config for the file called `name` say: each
 /// kind and identity with its owner. A config that is missing or broken says nothing.
 pub fn owners(context: &Context, name: &Path) -> HashMap<(String, String), String> {

@@ -14,6 +14,8 @@ pub const CONFIG: &str = "SOPS_CONFIG";
 pub const DECRYPTION_ORDER: &str = "SOPS_DECRYPTION_ORDER";
 /// Key services, as `--keyservice`.
 pub const KEYSERVICE: &str = "SOPS_KEYSERVICE";
+/// Whether keys are used by this program itself, as `--enable-local-keyservice`.
+pub const ENABLE_LOCAL_KEYSERVICE: &str = "SOPS_ENABLE_LOCAL_KEYSERVICE";
 /// The editor.
 pub const SOPS_EDITOR: &str = "SOPS_EDITOR";
 /// The editor, if `SOPS_EDITOR` is not set.
@@ -29,6 +31,16 @@ pub const KEY_VARIABLES: &[&str] = &[
     "VAULT_TOKEN",
     "BAO_TOKEN",
 ];
+
+/// Set by the scripts of `completion`: the shell that asks for candidates; ours.
+pub const COMPLETE: &str = "ENCFILE_COMPLETE";
+
+/// Returns the shell that asks for candidates, if one does: it must be known before anything else
+/// is.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn completing_shell() -> Option<String> {
+    std::env::var(COMPLETE).ok().filter(|shell| !shell.is_empty())
+}
 
 /// The environment of the process.
 #[derive(Debug)]

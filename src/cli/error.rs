@@ -78,6 +78,26 @@ impl CliError {
         self
     }
 
+    /// Adds what to do about a conflict that git has left in the text, if there is one.
+    pub fn in_conflict(self, conflict: Option<Position>) -> CliError {
+        match conflict {
+            Some(Position { line, .. }) => self.help(format!(
+                "git has left a conflict in line {line}: check out one of the two versions, or \
+                 `git merge --abort`\n\
+                 `encfile git install` sets up merges of encrypted files, value by value"
+            )),
+            None => self,
+        }
+    }
+
+    /// Says in front of the message what could not be done, and ends the program another way.
+    pub fn during(mut self, what: &str, exit: Exit) -> CliError {
+        self.0.message.insert_str(0, ": ");
+        self.0.message.insert_str(0, what);
+        self.0.exit = exit;
+        self
+    }
+
     /// Returns how the program ends.
     pub fn exit(&self) -> Exit {
         self.0.exit
@@ -115,6 +135,11 @@ impl CliError {
     }
 }
 
+/// Returns a path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}
+
 /// Returns a message with its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -145,11 +170,14 @@ impl From<IoError> for CliError {
             IoError::NotFound { path } => {
                 format!("cannot operate on non-existent file \"{}\"", path.display())
             }
+            error if exit == Exit::Input => format!("Error reading file: {}", chain(error)),
             error => chain(error),
         };
         let report = CliError::new(exit, code, message);
         match error {
-            IoError::ReadOnly { .. } => report.help("make it writable first: chmod u+w FILE"),
+            IoError::ReadOnly { path } => {
+                report.help(format!("make it writable first: chmod u+w {}", quoted(&path)))
+            }
             IoError::ChangedMeanwhile { .. } => report.help("look at the file and try again"),
             _ => report,
         }
@@ -158,7 +186,7 @@ impl From<IoError> for CliError {
 
 impl From<EditorError> for CliError {
     fn from(error: EditorError) -> CliError {
-        let message = format!("could not run editor: {}", chain(&error));
+        let message = format!("Could not run editor: {}", chain(&error));
         match error {
             EditorError::NoEditor => CliError::new(Exit::Editor, "no-editor", message)
                 .help("set `SOPS_EDITOR` or `EDITOR` to your editor"),
@@ -274,9 +302,12 @@ pub fn decrypt(path: &Path, error: FileError, with: &Credentials) -> CliError {
             );
             report.at(path, error.position)
         }
-        FileError::NotEncrypted => CliError::new(Exit::Generic, "not-encrypted", message)
-            .in_file(path)
-            .help("the file is not encrypted; to encrypt it: encfile encrypt -i FILE"),
+        FileError::NotEncrypted => {
+            CliError::new(Exit::Generic, "not-encrypted", message).in_file(path).help(format!(
+                "the file is not encrypted; to encrypt it: encfile encrypt -i {}",
+                quoted(path)
+            ))
+        }
         FileError::Unwrap(error) => unwrap(path, &error, with),
         FileError::Value { path: leaf, position, .. } => CliError::new(
             Exit::DecryptTree,
@@ -349,18 +380,18 @@ pub fn encrypt(path: &Path, error: FileError) -> CliError {
     }
 }
 
-/// SOPS' words for a file that has metadata already.
+/// SOPS' words for a file that has metadata already, and its line breaks.
 const ALREADY_ENCRYPTED: &str = "\
 The file you have provided contains a top-level entry called 'sops', or for
-flat file formats top-level entries starting with 'sops_'. This is generally due
-to the file already being encrypted. SOPS uses a top-level entry called 'sops'
-to store the metadata required to decrypt the file. For this reason, SOPS can
-not encrypt files that already contain such an entry.
+flat file formats top-level entries starting with 'sops_'. This is
+generally due to the file already being encrypted. SOPS uses a top-level
+entry called 'sops' to store the metadata required to decrypt the file. For
+this reason, SOPS can not encrypt files that already contain such an entry.
 
 If this is an unencrypted file, rename the 'sops' entry.
 
-If this is an encrypted file and you want to edit it, use the editor mode, for
-example: `sops edit my_file.yaml`";
+If this is an encrypted file and you want to edit it, use the editor mode,
+for example: `sops edit my_file.yaml`";
 
 /// Returns the report of a data key that could not be recovered.
 fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {

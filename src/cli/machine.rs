@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::io::{IoError, read_file_up_to};
-use crate::cli::ui::Ui;
+use crate::cli::ui::{Ui, one_line};
 use crate::cli::{env, os};
-use crate::keys::{Finished, Host, Run, Talk};
+use crate::keys::{Finished, Host, Question, Run, Talk};
 use crate::secret::SecretBytes;
 
 /// How long a program may take to end once nobody talks to it any more.
@@ -88,6 +88,12 @@ impl Host for Machine {
         // Both pipes are closed now, which ends a program that is as it should be.
         end_soon(&mut child);
         Ok(())
+    }
+
+    fn ask(&self, question: &Question<'_>) -> Result<SecretBytes, String> {
+        let lines: Vec<_> = question.text.split('\n').map(one_line).collect();
+        os::terminal::ask(&lines.join("\n"), question.is_secret)
+            .map_err(|error| format!("there is no terminal to ask at: {error}"))
     }
 
     fn tell(&self, message: &str) {

@@ -12,6 +12,7 @@
 //! - [`handover`]: a text for a command, under a path
 //! - [`user`]: becoming another user
 //! - [`stdio`]: the standard streams without buffers that nobody wipes
+//! - [`terminal`]: questions to the user, apart from the standard streams
 
 #[cfg(unix)]
 mod arrivals;
@@ -22,6 +23,7 @@ pub mod private_dir;
 pub mod run;
 pub mod signals;
 pub mod stdio;
+pub mod terminal;
 #[cfg(test)]
 pub(super) mod testing;
 pub mod user;

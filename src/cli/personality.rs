@@ -3,6 +3,8 @@
 //! A copy of the program, or a link to it, that is called `sops` behaves as SOPS 3.13 does: exit
 //! codes, streams, defaults. Every difference is decided here and stands in the README's table.
 
+use crate::metadata::SOPS_VERSION;
+
 /// How the program behaves where encfile and SOPS differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Personality {
@@ -29,8 +31,29 @@ impl Personality {
         }
     }
 
+    /// Returns the version in `--version`. As SOPS it is that of the SOPS whose files and command
+    /// line these are, and nothing else is printed: scripts compare it, and some take each number
+    /// with two points for a version.
+    pub fn version(self) -> &'static str {
+        match self {
+            Personality::Encfile => env!("CARGO_PKG_VERSION"),
+            Personality::Sops => SOPS_VERSION,
+        }
+    }
+
     fn is_encfile(self) -> bool {
         self == Personality::Encfile
+    }
+
+    /// Whether the command line is read by SOPS' rules alone: a file without a command is edited,
+    /// flags have Go's forms, and what looks like an unknown flag behind a file is a file.
+    pub fn reads_flags_of_go(self) -> bool {
+        !self.is_encfile()
+    }
+
+    /// Whether the completion scripts that SOPS prints get the answers that they ask for.
+    pub fn answers_scripts_of_sops(self) -> bool {
+        !self.is_encfile()
     }
 
     /// Whether compound and leading-dot names tell the format (`secrets.env.enc`,
@@ -186,5 +209,11 @@ impl Personality {
     /// those of reading.
     pub fn tells_missing_files_apart(self) -> bool {
         self.is_encfile()
+    }
+
+    /// Whether an age plugin is started to encrypt for a recipient that only the metadata of a file
+    /// names: SOPS does that, whoever wrote the file.
+    pub fn starts_plugins_of_files(self) -> bool {
+        !self.is_encfile()
     }
 }

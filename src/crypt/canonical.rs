@@ -77,6 +77,16 @@ pub fn write(value: &Value<'_>, out: &mut SecretBytes) {
     }
 }
 
+/// Returns the canonical bytes of `value`: those of a text as they stand there, others in `scratch`.
+pub fn bytes<'a>(value: &Value<'a>, scratch: &'a mut SecretBytes) -> &'a [u8] {
+    if let Value::Text(text) = value {
+        return text;
+    }
+    scratch.resize(0);
+    write(value, scratch);
+    scratch
+}
+
 fn write_integer(number: i64, out: &mut SecretBytes) {
     let mut digits = [0; 20];
     let mut at = digits.len();

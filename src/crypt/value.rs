@@ -51,7 +51,8 @@ impl<'a> Sealed<'a> {
         let (rest, kind) = cut(body, TYPE)?;
         let (rest, tag) = cut(rest, TAG)?;
         let (data, iv) = cut(rest, IV)?;
-        if [data, iv, tag, kind].iter().any(|part| part.is_empty()) {
+        // No data is the empty text, which rops seals, unlike SOPS.
+        if [iv, tag, kind].iter().any(|part| part.is_empty()) {
             return Err(ValueError::NotSealed);
         }
         let kind = ValueType::from_name(kind).ok_or(ValueError::UnknownType)?;
@@ -363,7 +364,7 @@ mod tests {
         for (text, error) in [
             ("plain", ValueError::NotSealed),
             (" ENC[AES256_GCM,data:Fg==,iv:AA==,tag:AA==,type:str]", ValueError::NotSealed),
-            ("ENC[AES256_GCM,data:,iv:AA==,tag:AA==,type:str]", ValueError::NotSealed),
+            ("ENC[AES256_GCM,data:AA==,iv:,tag:AA==,type:str]", ValueError::NotSealed),
             ("ENC[AES256_GCM,data:Fg==,iv:AA==,tag:AA==,type:str]x", ValueError::NotSealed),
             ("ENC[AES256_GCM,data:Fg==,iv:AA==,tag:AA==,type:map]", ValueError::UnknownType),
             (

@@ -1,6 +1,8 @@
 //! Laws of encryption over many documents: what is encrypted comes back to the byte, nothing that
 //! should be encrypted stands in clear, and nothing panics.
 
+mod spellings;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -23,8 +25,12 @@ fn seal(format: &'static dyn FileFormat, text: &[u8]) -> Result<SecretBytes, Fil
     encrypt(document, plan)
 }
 
-/// Encrypts and decrypts; `Ok(None)` if the text is none of the format, or refused.
-fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>, String> {
+/// Encrypts and decrypts, and compares; returns the encrypted text and the decrypted file, or
+/// `None` if the text is none of the format, or refused.
+fn comes_back(
+    format: &'static dyn FileFormat,
+    text: &[u8],
+) -> Result<Option<(SecretBytes, DecryptedFile)>, String> {
     let sealed = match seal(format, text) {
         Ok(sealed) => sealed,
         Err(FileError::Unstable { path }) => return Err(format!("unstable at {path:?}")),
@@ -43,6 +49,13 @@ fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>
             show()
         ));
     }
+    Ok(Some((sealed, opened)))
+}
+
+/// Encrypts, decrypts and encrypts again; `Ok(None)` if the text is none of the format, or refused.
+fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>, String> {
+    let Some((sealed, opened)) = comes_back(format, text)? else { return Ok(None) };
+    let show = || String::from_utf8_lossy(&sealed).into_owned();
     // An edit that changes nothing changes nothing but the MAC, in whatever layout.
     let (metadata, mut previous) = opened.into_previous().map_err(|error| error.to_string())?;
     let plan = Plan {
@@ -53,7 +66,7 @@ fn round_trip(format: &'static dyn FileFormat, text: &[u8]) -> Result<Option<()>
         previous: Some(&mut previous),
         allow_nothing_selected: true,
     };
-    let document = Document::parse(format, again).map_err(|error| error.to_string())?;
+    let document = Document::parse(format, SecretBytes::from(text)).map_err(|e| e.to_string())?;
     let edited = encrypt(document, plan).map_err(|error| format!("{error}\n{}", show()))?;
     let changed = show()
         .lines()
@@ -172,6 +185,37 @@ proptest! {
     }
 
     #[test]
+    fn any_toml_comes_back(lines in toml(), line_break in "\r?\n", start in "\u{feff}?") {
+        let text = start + &lines.join(&line_break);
+        round_trip(by_name("toml").unwrap(), text.as_bytes()).map_err(TestCaseError::fail)?;
+    }
+
+    /// A tree becomes TOML with the same values in the same order, or the MAC would be another.
+    #[test]
+    fn any_json_is_encrypted_as_toml(value in json(4)) {
+        let (json, toml) = (by_name("json").unwrap(), by_name("toml").unwrap());
+        let text = value.to_string();
+        let document = Document::parse(json, SecretBytes::from(&*text)).unwrap();
+        let plan = Plan {
+            metadata: metadata(None),
+            data_key: &key(),
+            output: toml,
+            layout: Layout::default(),
+            previous: None,
+            allow_nothing_selected: true,
+        };
+        match encrypt(document, plan) {
+            Ok(sealed) => {
+                let file = EncryptedFile::parse(toml, sealed).unwrap();
+                prop_assert!(file.decrypt(&key()).is_ok());
+            }
+            // It has a null.
+            Err(FileError::Emit(_)) => {}
+            Err(error) => return Err(TestCaseError::fail(format!("{error} for {text}"))),
+        }
+    }
+
+    #[test]
     fn any_bytes_come_back_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         for format in FORMATS {
             round_trip(*format, &bytes).map_err(TestCaseError::fail)?;
@@ -187,6 +231,36 @@ proptest! {
             round_trip(*format, text.as_bytes()).map_err(TestCaseError::fail)?;
         }
     }
+}
+
+/// Lines of TOML; together they may define something twice.
+fn toml() -> impl Strategy<Value = Vec<String>> {
+    let key = r#"[a-d]|"[a-d .]"|[a-d]\.[a-d]|[a-d] \. '[a-d]'"#;
+    let value = prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(crate::number::toml_float),
+        r#""[a-z#\[\]=']{0,6}"|'[a-z"\\]{0,6}'|"""[a-z\n"]{0,2}[a-z\n]"""|'''[a-z\n']{0,2}[a-z\n]'''"#,
+        r"0x[0-9a-fA-F]{1,8}|0o[0-7]{1,5}|0b[01]{1,5}|[1-9]_[0-9]{2}|[+-]?[0-9]\.[0-9]{1,3}|-?nan",
+        r"true|false|20[0-9]{2}-0[1-9]-1[0-9]([T ]1[0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,3})?Z?)?",
+    ];
+    let value = value.prop_recursive(3, 8, 3, move |inner| {
+        let items = proptest::collection::vec((inner, "[ \n]{0,2}|# [a-z]{0,4}\n"), 0..3);
+        (items, any::<bool>()).prop_map(|(items, is_list)| {
+            let items = items.iter().zip("abc".chars()).map(|((item, blank), name)| {
+                if is_list { format!("{blank}{item}") } else { format!("{name} = {item}") }
+            });
+            let items = items.collect::<Vec<_>>().join(", ");
+            if is_list { format!("[{items}]") } else { format!("{{{items}}}") }
+        })
+    });
+    let comment = " {0,2}(# ?[a-zé#]{0,6})?";
+    let line = prop_oneof![
+        (key, value, comment).prop_map(|(key, value, comment)| format!("{key} = {value}{comment}")),
+        (key, comment).prop_map(|(key, comment)| format!("[{key}]{comment}")),
+        (key, comment).prop_map(|(key, comment)| format!("[[{key}]]{comment}")),
+        comment.prop_map(|comment| comment),
+    ];
+    proptest::collection::vec(line, 0..10)
 }
 
 fn json(depth: u32) -> impl Strategy<Value = serde_json::Value> {

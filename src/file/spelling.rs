@@ -362,7 +362,7 @@ fn places(tree: &Tree, ids: &[NodeId]) -> Vec<Place> {
 
 /// Returns whether two texts have the same data: values, keys, order, and the comments of the
 /// text.
-fn same_data(a: &Tree, b: &Tree) -> bool {
+pub(super) fn same_data(a: &Tree, b: &Tree) -> bool {
     let comments = |tree: &Tree| -> Vec<Zeroizing<Vec<u8>>> {
         let mut found: Vec<(Span, Zeroizing<Vec<u8>>)> = (0..tree.nodes().len())
             .filter_map(|index| tree.id_at(index))

@@ -192,3 +192,35 @@ fn text_of_the_wrong_kind_is_refused() {
     assert!(matches!(open("dotenv", b"A=1\n").unwrap_err(), FileError::NotEncrypted));
     assert!(matches!(open("json", b"{").unwrap_err(), FileError::Syntax(_)));
 }
+
+#[test]
+fn a_block_scalar_in_clear_at_the_end_keeps_its_value() {
+    let rule = Some(("unencrypted_regex", "^b$"));
+    for text in [
+        "a: x\nb: |2\n   y",
+        "a: x\nb: |2+\n  y",
+        "a: x\nb: >2\n   y\n   z",
+        "a: x\nb: |-\n  y",
+        "a: x\nb: |+\n  y",
+        "a: x\nb: |\n \n  ",
+        "b: &n |2\n   y\na: *n",
+    ] {
+        let sealed = seal("yaml", text.as_bytes(), rule).unwrap();
+        assert_eq!(utf8(&open("yaml", &sealed).unwrap().text().unwrap()), text);
+    }
+}
+
+#[test]
+fn a_text_that_cannot_be_kept_is_encrypted_in_canonical_form() {
+    // The metadata behind the last entry would take the comment away from it.
+    let text = "{\nunquoted : \"x\", # c\nkey alone,\nno value:, # d\n}\n";
+    let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+    assert!(utf8(&sealed).starts_with("unquoted: ENC["));
+    assert!(!utf8(&sealed).contains("# "));
+    assert_eq!(utf8(&open("yaml", &sealed).unwrap().text().unwrap()), text);
+    let again = edit("yaml", &sealed, |text| text.replace("\"x\"", "\"y\""));
+    let changed = changed_lines(utf8(&sealed), &again);
+    assert!(changed[0].starts_with("unquoted: ENC["), "{changed:?}");
+    let text = text.replace("\"x\"", "\"y\"");
+    assert_eq!(utf8(&open("yaml", again.as_bytes()).unwrap().text().unwrap()), text);
+}

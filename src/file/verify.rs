@@ -1,42 +1,29 @@
-//! Reading back what was written: the encrypted text must parse to the tree that was meant, with
-//! the same leaves selected, so that SOPS and encfile decrypt it with the right MAC.
+//! Reading back what was written: the encrypted text must parse to the leaves that were meant, with
+//! the same ones selected, and decrypt to their values with the right MAC.
 //!
 //! A comment's additional data is the path of the map or list that a reader finds it in. That is
 //! decided by the *encrypted* layout: where it is another than in the plain text, the comment is
 //! sealed again for it.
 
 use crate::crypt::canonical::{self, ValueType};
+use crate::crypt::data_key::DataKey;
 use crate::crypt::gcm::Cipher;
-use crate::crypt::value::Sealer;
+use crate::crypt::value::{Sealed, Sealer};
 use crate::edits::Edits;
 use crate::file::leaves::{Leaves, has_content};
-use crate::file::seal::CommentPlan;
-use crate::file::{FileError, STRAY_PATH};
+use crate::file::seal::{PlainComment, PlainLeaves};
+use crate::file::{DecryptedFile, EncryptedFile, FileError, STRAY_PATH};
 use crate::format::FileFormat;
-use crate::metadata;
 use crate::secret::SecretBytes;
-use crate::selector::Selector;
 use crate::span::Span;
 use crate::tree::{NodeId, NodeKind, TextRef, Tree, Value};
 
-/// A text that was written and is yet to be read back.
-pub(super) struct Written<'a> {
-    pub(super) text: SecretBytes,
-    pub(super) format: &'static dyn FileFormat,
-    pub(super) selector: &'a Selector,
-    /// Whether a reader takes every leaf as selected.
-    pub(super) everything: bool,
-}
-
-/// What it was meant to be.
+/// What a text was meant to be.
 pub(super) struct Meant<'a> {
-    /// The tree with the ciphertexts.
+    /// The plain tree.
     pub(super) tree: &'a Tree,
-    /// For each value in tree order, whether it is selected.
-    pub(super) selected: &'a [bool],
-    pub(super) comments: &'a [CommentPlan],
-    /// The key paths of the comments.
-    pub(super) paths: &'a [u8],
+    /// Which of its leaves were sealed, and how.
+    pub(super) leaves: &'a PlainLeaves,
     /// Whether the text is that of the plain file with replaced spans.
     pub(super) in_place: bool,
 }
@@ -50,26 +37,57 @@ struct FoundComment {
     selected: bool,
 }
 
-/// Reads `written` back, compares it with `meant`, and returns the text.
+/// Reads an encrypted text back, which is all that is left of the writing, and decrypts it.
 pub(super) fn read_back(
-    written: Written<'_>,
+    text: SecretBytes,
+    format: &'static dyn FileFormat,
+    meant: &Meant<'_>,
+    data_key: &DataKey,
+) -> Result<DecryptedFile, FileError> {
+    let parse = |text| {
+        EncryptedFile::parse(format, text).map_err(|error| match error {
+            FileError::Syntax(_) => unstable(),
+            error => error,
+        })
+    };
+    let mut file = parse(text)?;
+    let edits = compare_places(&file, meant, &data_key.cipher())?;
+    if !edits.is_empty() {
+        let text = edits.try_apply(file.tree.source()).ok_or_else(unstable)?;
+        drop(file);
+        file = parse(text)?;
+    }
+    let opened = file.decrypt(data_key).map_err(|_| unstable())?;
+    compare_values(&opened.tree, meant)?;
+    Ok(opened)
+}
+
+fn unstable() -> FileError {
+    FileError::Unstable { path: None }
+}
+
+fn unstable_at(tree: &Tree, id: NodeId) -> FileError {
+    FileError::Unstable { path: Some(tree.path(id)) }
+}
+
+/// Compares the places of the leaves and what the comments hold. Returns the edits that seal some
+/// comments for where they are now.
+fn compare_places(
+    file: &EncryptedFile,
     meant_file: &Meant<'_>,
     cipher: &Cipher,
-) -> Result<SecretBytes, FileError> {
-    let &Meant { tree: meant, selected, in_place, .. } = meant_file;
-    let Written { text, format, selector, everything } = written;
-    let unstable = |path: Option<String>| FileError::Unstable { path };
-    let tree = format.parse(text).map_err(|_| unstable(None))?;
-    let nodes = metadata::nodes(&tree, format.metadata_layout());
-    let tree = tree.without(&nodes);
-    let mut leaves = if everything { Leaves::selecting_all() } else { Leaves::new(selector) };
-    let mut meant_leaves = Leaves::new(selector);
+) -> Result<Edits, FileError> {
+    let tree = &file.tree;
+    let meant = meant_file.tree;
+    let selector = file.metadata.selector();
+    let everything = file.format.container().is_some();
+    let mut leaves = if everything { Leaves::selecting_all() } else { Leaves::new(&selector) };
+    let mut meant_leaves = Leaves::selecting_all();
     let mut found = Vec::new();
     let mut paths = SecretBytes::new();
-    let mut flags = selected.iter();
-    let mut buffers = (SecretBytes::new(), SecretBytes::new());
-    while let Some(id) = leaves.next(&tree) {
-        if leaves.is_comment(&tree, id) {
+    let mut flags = meant_file.leaves.selected.iter();
+    while let Some(id) = leaves.next(tree) {
+        if leaves.is_comment(tree, id) {
             let (NodeKind::Comment { text, .. } | NodeKind::Text(text)) = tree.node(id).kind else {
                 continue;
             };
@@ -88,18 +106,15 @@ pub(super) fn read_back(
             continue;
         }
         let Some(other) = next_value(&mut meant_leaves, meant) else {
-            return Err(unstable(Some(tree.path(id))));
+            return Err(unstable_at(tree, id));
         };
-        let selects = leaves.selects_value(&tree, id);
-        let same = flags.next() == Some(&selects)
-            && leaves.path() == meant_leaves.path()
-            && same_value((&tree, id), (meant, other), &mut buffers, in_place);
-        if !same {
-            return Err(unstable(Some(meant.path(other))));
+        let selects = leaves.selects_value(tree, id);
+        if flags.next() != Some(&selects) || leaves.path() != meant_leaves.path() {
+            return Err(unstable_at(meant, other));
         }
     }
     if let Some(other) = next_value(&mut meant_leaves, meant) {
-        return Err(unstable(Some(meant.path(other))));
+        return Err(unstable_at(meant, other));
     }
     for stray in tree.strays() {
         if let TextRef::Source(span) = stray.text {
@@ -110,8 +125,7 @@ pub(super) fn read_back(
             found.push(FoundComment { span, text: stray.text, path, selected: true });
         }
     }
-    let edits = comments(&tree, found, &paths, meant_file, cipher)?;
-    Ok(if edits.is_empty() { tree.into_source() } else { edits.apply(tree.source()) })
+    compare_comments(tree, found, &paths, meant_file, cipher)
 }
 
 fn next_value(leaves: &mut Leaves<'_>, tree: &Tree) -> Option<NodeId> {
@@ -123,46 +137,16 @@ fn next_value(leaves: &mut Leaves<'_>, tree: &Tree) -> Option<NodeId> {
     }
 }
 
-/// Compares two values by what enters the MAC. A sealed value may have line breaks behind it.
-fn same_value(
-    (read, id): (&Tree, NodeId),
-    (meant, other): (&Tree, NodeId),
-    (buffer, other_buffer): &mut (SecretBytes, SecretBytes),
-    in_place: bool,
-) -> bool {
-    match (read.value(id), meant.value(other)) {
-        (Some(Value::Text(text)), Some(Value::Text(meant))) => {
-            text == meant
-                || (meant.starts_with(b"ENC[")
-                    && text.strip_prefix(meant).is_some_and(|rest| {
-                        rest.iter().all(|&byte| byte == b'\n' || byte == b'\r')
-                    }))
-        }
-        (Some(value), Some(meant)) => {
-            buffer.resize(0);
-            other_buffer.resize(0);
-            canonical::write(&value, buffer);
-            canonical::write(&meant, other_buffer);
-            **buffer == **other_buffer
-        }
-        (None, None) => true,
-        // Null and the empty text are the same to the MAC; another format may have one only.
-        (None, Some(_)) => !in_place && !has_content(meant, other),
-        (Some(_), None) => !in_place && !has_content(read, id),
-    }
-}
-
 /// Compares the comments, and returns the edits that seal some of them for their place.
-fn comments(
+fn compare_comments(
     tree: &Tree,
     mut found: Vec<FoundComment>,
     paths: &[u8],
     meant_file: &Meant<'_>,
     cipher: &Cipher,
 ) -> Result<Edits, FileError> {
-    let &Meant { tree: meant, comments: planned, paths: planned_paths, in_place, .. } = meant_file;
-    let unstable = || FileError::Unstable { path: None };
-    let mut planned: Vec<&CommentPlan> = planned.iter().collect();
+    let &Meant { tree: meant, leaves, in_place } = meant_file;
+    let mut planned: Vec<&PlainComment> = leaves.comments.iter().collect();
     if in_place {
         found.sort_by_key(|comment| comment.span);
         planned.sort_by_key(|comment| comment.span);
@@ -175,28 +159,76 @@ fn comments(
     }
     let mut edits = Edits::new();
     let mut sealer = Sealer::new(cipher);
+    let mut opened = SecretBytes::new();
     for (found, planned) in found.iter().zip(planned) {
         let text = tree.text(found.text);
-        let Some(sealed) = planned.sealed else {
-            if text != meant.text(planned.plain) {
+        let plain = meant.text(planned.text);
+        if !planned.sealed {
+            if text != plain {
                 return Err(unstable());
             }
             continue;
-        };
-        if text != meant.text(sealed) {
+        }
+        let planned_path = &leaves.paths[planned.path.range()];
+        opened.resize(0);
+        let kind =
+            Sealed::parse(text).and_then(|text| text.open(cipher, planned_path, &mut opened));
+        let same = kind.is_ok_and(|kind| kind.kind == ValueType::Comment) && *opened == *plain;
+        if !same || !found.selected {
             return Err(unstable());
         }
         let path = &paths[found.path.range()];
-        if path != &planned_paths[planned.path.range()] {
+        if path != planned_path {
             let mut again = SecretBytes::new();
             sealer
-                .seal(ValueType::Comment, meant.text(planned.plain), path, &mut again)
+                .seal(ValueType::Comment, plain, path, &mut again)
                 .map_err(|error| FileError::Value { path: String::new(), position: None, error })?;
             edits.replace(found.span, &again);
         }
-        if !found.selected {
-            return Err(unstable());
-        }
     }
     Ok(edits)
+}
+
+/// Compares the decrypted values with those that were meant.
+fn compare_values(opened: &Tree, meant_file: &Meant<'_>) -> Result<(), FileError> {
+    let &Meant { tree: meant, leaves, in_place } = meant_file;
+    let mut values = values(opened);
+    let mut buffers = (SecretBytes::new(), SecretBytes::new());
+    for (other, &sealed) in self::values(meant).zip(&leaves.selected) {
+        let same = values.next().is_some_and(|id| {
+            same_value((opened, id), (meant, other), &mut buffers, in_place, sealed)
+        });
+        if !same {
+            return Err(unstable_at(meant, other));
+        }
+    }
+    Ok(())
+}
+
+fn values(tree: &Tree) -> impl Iterator<Item = NodeId> + '_ {
+    (0..tree.nodes().len()).filter_map(|index| tree.id_at(index)).filter(|&id| {
+        let kind = tree.node(id).kind;
+        !kind.is_container() && !kind.is_comment()
+    })
+}
+
+/// Compares two values by what enters the MAC, and of sealed ones the types.
+fn same_value(
+    (read, id): (&Tree, NodeId),
+    (meant, other): (&Tree, NodeId),
+    (buffer, other_buffer): &mut (SecretBytes, SecretBytes),
+    in_place: bool,
+    sealed: bool,
+) -> bool {
+    match (read.value(id), meant.value(other)) {
+        (Some(Value::Text(text)), Some(Value::Text(meant))) => text == meant,
+        (Some(value), Some(meant)) => {
+            (!sealed || ValueType::of(&value) == ValueType::of(&meant))
+                && canonical::bytes(&value, buffer) == canonical::bytes(&meant, other_buffer)
+        }
+        (None, None) => true,
+        // Null and the empty text are the same to the MAC; another format may have one only.
+        (None, Some(_)) => !in_place && !has_content(meant, other),
+        (Some(_), None) => !in_place && !has_content(read, id),
+    }
 }

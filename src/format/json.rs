@@ -254,7 +254,7 @@ fn only_comma_between(tree: &Tree, first: NodeId, second: NodeId) -> bool {
 }
 
 /// Widens the span of list members by the comma that goes with them.
-fn with_comma(source: &[u8], span: Span) -> Span {
+pub(in crate::format) fn with_comma(source: &[u8], span: Span) -> Span {
     let after = &source[span.end as usize..];
     let blank = after.len() - after.trim_ascii_start().len();
     if after.get(blank) == Some(&b',') {

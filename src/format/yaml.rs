@@ -81,7 +81,7 @@ impl FileFormat for Yaml {
             return Err(SyntaxError::at(&source, source.len(), message));
         }
         check::check(&source, &stream)?;
-        build::build(source, &stream)
+        build::build(source, stream)
     }
     fn splice(&self, tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
         splice::splice(tree, changes)
@@ -108,6 +108,8 @@ impl FileFormat for Yaml {
         block::layout_of(tree, asked)
     }
     fn refusal(&self, tree: &Tree) -> Option<SyntaxError> {
+        // Parsing has looked at the first document.
+        tree.documents().nth(1)?;
         repeated_keys(tree, 1).first().map(|&id| repeated_key(tree, id))
     }
     fn template(&self) -> &'static str {

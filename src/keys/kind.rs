@@ -133,6 +133,16 @@ impl MemberField {
     }
 }
 
+/// Who names a key. A file can be written by anybody: what it names is no reason to start a program
+/// or to call a server that nobody else has named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The user, by a flag, or by the config for the file.
+    User,
+    /// The metadata of a file.
+    File,
+}
+
 /// How keys of a kind are made and used.
 #[derive(Debug)]
 pub struct KeyCode {
@@ -140,7 +150,7 @@ pub struct KeyCode {
     pub split: fn(&str) -> Result<Fields, KeyError>,
     /// Makes a key from the fields of an entry, whatever they hold: what is wrong with them is the
     /// answer of [`MasterKey::check`].
-    pub from_fields: fn(Fields) -> Arc<dyn MasterKey>,
+    pub from_fields: fn(Fields, NamedBy) -> Arc<dyn MasterKey>,
     /// Returns what the kind's credentials were looked for in and what became of that, a line each.
     pub looked_in: fn(&Credentials) -> Vec<String>,
     /// What to do where keys of the kind did not unwrap.

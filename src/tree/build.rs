@@ -18,11 +18,19 @@ impl TreeBuilder {
     /// # Errors
     /// If the source is longer than [`MAX_SOURCE`].
     pub fn new(source: SecretBytes) -> Result<TreeBuilder, SourceTooLong> {
+        TreeBuilder::with_pool(source, SecretBytes::new())
+    }
+
+    /// Starts a tree over `source`, with texts in its pool already.
+    ///
+    /// # Errors
+    /// If the source is longer than [`MAX_SOURCE`].
+    pub fn with_pool(source: SecretBytes, pool: SecretBytes) -> Result<TreeBuilder, SourceTooLong> {
         if source.len() > MAX_SOURCE {
             return Err(SourceTooLong);
         }
         Ok(TreeBuilder {
-            tree: Tree { source: Arc::new(source), ..Tree::default() },
+            tree: Tree { source: Arc::new(source), pool, ..Tree::default() },
             open: Vec::new(),
         })
     }

@@ -1,6 +1,6 @@
 //! When two trees hold the same data.
 
-use crate::tree::{Step, Tree, Value};
+use crate::tree::{NodeId, Step, Tree, Value};
 
 impl Tree {
     /// Returns whether `other` has the same values under the same keys in the same order. Comments
@@ -15,6 +15,16 @@ impl Tree {
                 _ => return false,
             }
         }
+    }
+
+    /// Returns whether the trees have the same values, each under the same key or index, whatever
+    /// the order of the entries of a map. Comments do not count.
+    pub fn has_same_entries(&self, other: &Tree) -> bool {
+        let (ours, theirs) = (entries(self), entries(other));
+        ours.len() == theirs.len()
+            && ours.iter().zip(&theirs).all(|((path, a), (other_path, b))| {
+                path == other_path && is_same((self, Step::Leaf(*a)), (other, Step::Leaf(*b)))
+            })
     }
 }
 
@@ -38,6 +48,38 @@ fn is_same((tree, step): (&Tree, Step), (other, their_step): (&Tree, Step)) -> b
     }
 }
 
+/// Returns all nodes but comments, sorted by where they are: by keys, and in lists by indices.
+fn entries(tree: &Tree) -> Vec<(Vec<u8>, NodeId)> {
+    let mut found = Vec::new();
+    // Each open container: the length of the path to it, and how many members it has had.
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    let mut path = Vec::new();
+    for step in steps(tree) {
+        let (Step::Enter(id) | Step::Leaf(id)) = step else {
+            open.pop();
+            continue;
+        };
+        let (length, number) = open.last().copied().unwrap_or_default();
+        path.truncate(length);
+        match tree.key(id) {
+            Some(key) => {
+                path.extend_from_slice(&key.len().to_be_bytes());
+                path.extend_from_slice(key);
+            }
+            None => path.extend_from_slice(&number.to_be_bytes()),
+        }
+        if let Some((_, number)) = open.last_mut() {
+            *number += 1;
+        }
+        found.push((path.clone(), id));
+        if matches!(step, Step::Enter(_)) {
+            open.push((path.len(), 0));
+        }
+    }
+    found.sort();
+    found
+}
+
 /// A float that is written without a point reads back as an integer: the data is the same.
 fn is_same_value(a: Value<'_>, b: Value<'_>) -> bool {
     match (a, b) {
@@ -48,5 +90,27 @@ fn is_same_value(a: Value<'_>, b: Value<'_>) -> bool {
             a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
         }
         (a, b) => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::by_name;
+    use crate::secret::SecretBytes;
+
+    #[test]
+    fn the_same_entries_may_be_in_another_order() {
+        let parse = |text: &str| by_name("json").unwrap().parse(SecretBytes::from(text)).unwrap();
+        let one = parse(r#"{"a": [1, {"b": 2, "c": []}], "d": "x"}"#);
+        let other = parse(r#"{"d": "x", "a": [1, {"c": [], "b": 2}]}"#);
+        assert!(one.has_same_entries(&other) && !one.has_same_values(&other));
+        for text in [
+            r#"{"a": [{"b": 2, "c": []}, 1], "d": "x"}"#,
+            r#"{"a": [1, {"b": 2, "c": {}}], "d": "x"}"#,
+            r#"{"a": [1, {"b": 2, "c": []}], "d": "y"}"#,
+            r#"{"a": [1, {"b": 2}], "c": [], "d": "x"}"#,
+        ] {
+            assert!(!one.has_same_entries(&parse(text)), "{text}");
+        }
     }
 }

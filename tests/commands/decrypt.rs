@@ -354,3 +354,37 @@ fn the_report_says_whom_the_comments_of_the_config_name_as_owners() {
         .code(128)
         .says([alice.as_str(), bob.as_str()]);
 }
+
+#[test]
+fn a_conflict_of_git_is_named_with_its_line() {
+    let sandbox = Sandbox::with_identity(ALICE);
+    sandbox.config_for(&[ALICE]);
+    for (name, plain) in [
+        ("a.yaml", "first: 1\npassword: canary-one\n"),
+        ("a.json", "{\n\t\"first\": 1,\n\t\"password\": \"canary-one\"\n}\n"),
+        ("a.env", "FIRST=1\nPASSWORD=canary-one\n"),
+    ] {
+        sandbox.encrypted_by_sops(name, plain, &[ALICE]);
+        let conflicting = |text: &str| {
+            let (first, rest) = text.split_once('\n').unwrap();
+            let (second, rest) = rest.split_once('\n').unwrap();
+            format!("{first}\n<<<<<<< HEAD\n{second}\n=======\n{second}\n>>>>>>> b\n{rest}")
+        };
+        sandbox.write(name, conflicting(&sandbox.read(name)));
+        let expected = ["help: git has left a conflict in line 2:"];
+        sandbox.encfile(["decrypt", name]).go().failure().says(expected);
+        sandbox.as_sops(["edit", name]).go().failure().says(expected);
+        sandbox.write(name, conflicting(plain));
+        let outcome = sandbox.encfile(["encrypt", "-i", name]).secrets_in_messages().go();
+        outcome.failure().says(expected);
+        assert_eq!(sandbox.read(name), conflicting(plain));
+    }
+}
+
+#[test]
+fn what_to_do_names_the_file_as_a_shell_reads_it() {
+    let sandbox = Sandbox::with_identity(ALICE);
+    sandbox.write("it's plain.json", PLAIN);
+    let outcome = sandbox.encfile(["decrypt", "it's plain.json"]).go();
+    outcome.code(1).says(["encfile encrypt -i 'it'\\''s plain.json'"]);
+}

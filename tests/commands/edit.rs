@@ -13,6 +13,7 @@ use crate::sandbox::{Sandbox, Stdin, list};
 
 const JSON: &str = "{\n\t\"password\": \"canary-one\",\n\t\"token\": \"canary-two\",\n\t\"list\": [\n\t\t\"canary-three\",\n\t\t\"canary-four\"\n\t],\n\t\"port\": 5432\n}\n";
 const YAML: &str = "password: canary-one\n\nnested: {token: 'canary-two', port: 5432}\ntext: |\n  canary-three\n  canary-four\nlist:\n- canary-five\n- canary-six\n";
+const TOML: &str = "password = 'canary-one'\n\n[nested] # canary-five\ntoken = \"canary-two\"\nport = 0x1538\n\n[[list]]\ntext = \"\"\"\ncanary-three\ncanary-four\"\"\"\n";
 const DOTENV: &str = "# comment\nPASSWORD=canary-one\n\nTOKEN=canary-two\n";
 
 /// A sandbox with Alice's identity and one file, encrypted by encfile for Alice and Bob.
@@ -51,7 +52,7 @@ fn recovered(sandbox: &Sandbox) -> Vec<u8> {
 
 #[test]
 fn one_changed_value_changes_its_line_and_the_mac() {
-    for (name, plain) in [("a.json", JSON), ("a.yaml", YAML), ("a.env", DOTENV)] {
+    for (name, plain) in [("a.json", JSON), ("a.yaml", YAML), ("a.toml", TOML), ("a.env", DOTENV)] {
         let sandbox = encrypted(name, plain);
         let before = sandbox.read(name);
         sandbox.edit_with("sed -i s/canary-two/canary-new/ \"$1\"");

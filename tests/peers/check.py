@@ -2,7 +2,7 @@
 """Checks encrypted files without any code of encfile or SOPS.
 
     check.py verify [--age PROGRAM] [--identity FILE]... FILE...
-    check.py same   [--age PROGRAM] --type yaml|json|dotenv|ini|binary LEFT RIGHT
+    check.py same   [--age PROGRAM] --type yaml|json|toml|dotenv|ini|binary LEFT RIGHT
 
 `verify` parses each file with its own small readers, unwraps the data key with the `age` program
 (key groups are combined here), decrypts every value and comment, recomputes the MAC and compares.
@@ -10,7 +10,7 @@
 of the same type. No message shows a value.
 
 Exit status: 0 all right, 1 something is wrong, 2 usage or a file that cannot be read.
-Needs `cryptography` and, for YAML, `pyyaml`.
+Needs `cryptography`, for YAML `pyyaml`, for TOML Python 3.11.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SEALED = re.compile(
-    r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]+),iv:([A-Za-z0-9+/=]+),"
+    r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]*),iv:([A-Za-z0-9+/=]+),"
     r"tag:([A-Za-z0-9+/=]+),type:([a-z]+)\]"
 )
 SELECTORS = (
@@ -272,8 +272,49 @@ def yaml_tree(yaml, node):
     return node.value
 
 
+def read_toml(text):
+    import tomllib
+
+    text = text.removeprefix("\ufeff")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise Bad("not TOML") from None
+    # To rops a table is where its header is, even if one of its sub-tables has been there before.
+    order, defined, moved = {}, set(), set()
+    for match in re.finditer(r"^[ \t]*\[\[?([\w.-]+)\]", text, re.MULTILINE):
+        path = tuple(match[1].split("."))
+        for length in range(1, len(path) + 1):
+            names, name = order.setdefault(path[: length - 1], []), path[length - 1]
+            if name in names and length == len(path) and path not in defined:
+                names.remove(name)
+                moved.add(path[:-1])
+            if name not in names:
+                names.append(name)
+        defined.add(path)
+    for path in moved:
+        table = data
+        for step in path:
+            table = table[step]
+        table.update([(name, table.pop(name)) for name in order[path]])
+    return [toml_tree(data)]
+
+
+def toml_tree(data):
+    if isinstance(data, dict):
+        return Map((key, toml_tree(value)) for key, value in data.items())
+    if isinstance(data, list):
+        return [toml_tree(item) for item in data]
+    if hasattr(data, "isoformat"):
+        # Dates are texts, in the spelling of rops.
+        text = data.isoformat().replace("+00:00", "Z")
+        return re.sub(r"(\.[0-9]*?)0+(?=$|[Z+-])", r"\1", text)
+    return data
+
+
 READERS = {
     "json": read_json,
+    "toml": read_toml,
     "binary": read_json,
     "dotenv": read_dotenv,
     "ini": read_ini,
@@ -282,7 +323,14 @@ READERS = {
 
 
 def type_by_name(path):
-    endings = ((".yaml", "yaml"), (".yml", "yaml"), (".json", "json"), (".env", "dotenv"), (".ini", "ini"))
+    endings = (
+        (".yaml", "yaml"),
+        (".yml", "yaml"),
+        (".json", "json"),
+        (".toml", "toml"),
+        (".env", "dotenv"),
+        (".ini", "ini"),
+    )
     for ending, name in endings:
         if path.endswith(ending):
             return name
@@ -531,7 +579,7 @@ class Verifier:
                     raise Bad("%s: %s" % (":".join(path), error)) from None
 
     def loose_comments(self, text):
-        """YAML comments: their container is not known here, so one of all must open them."""
+        """Comments of YAML and TOML: their container is not known here, so one of all must open them."""
         for match in re.finditer(r"#(ENC\[AES256_GCM,[^\]]*\])", text):
             for path in self.containers:
                 try:
@@ -552,7 +600,7 @@ def verify(path, options):
     verifier = Verifier(metadata, key)
     for tree in trees:
         verifier.walk(tree)
-    if kind == "yaml":
+    if kind in ("yaml", "toml"):
         verifier.loose_comments(text)
     if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(metadata.get("lastmodified"))):
         raise Bad("lastmodified is not a time in UTC")
@@ -605,6 +653,9 @@ def same(options):
     if options.type == "ini":
         # SOPS writes comments with its own markers.
         trees = [[without_comments(document) for document in tree] for tree in trees]
+    if options.type == "toml":
+        # rops writes the values of a table in front of the tables in it.
+        trees = [sorted_keys(tree) for tree in trees]
     where = difference(*trees)
     if where is not None:
         raise Bad("the data differs at %s" % where)
@@ -623,6 +674,12 @@ def whole_numbers(tree):
     if isinstance(tree, list):
         return [whole_numbers(item) for item in tree]
     return int(tree) if isinstance(tree, float) and tree.is_integer() else tree
+
+
+def sorted_keys(tree):
+    if isinstance(tree, Map):
+        return Map((key, sorted_keys(value)) for key, value in sorted(tree, key=lambda entry: entry[0]))
+    return [sorted_keys(item) for item in tree] if isinstance(tree, list) else tree
 
 
 def one_number_type(tree):

@@ -208,6 +208,18 @@ impl Running<'_> {
         kill_process_group(self.pid(), signal).unwrap();
     }
 
+    /// Types `keys` at the program's terminal once it shows `question`.
+    pub(crate) fn answer(mut self, question: &str, keys: &str) -> Self {
+        let started = Instant::now();
+        let terminal = self.terminal.as_mut().unwrap();
+        while !terminal.has_shown(question) {
+            assert!(started.elapsed() < PATIENCE, "not asked: {question}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        terminal.type_in(keys.as_bytes());
+        self
+    }
+
     /// Waits for the end of the program.
     pub(crate) fn wait(mut self) -> Outcome {
         let started = Instant::now();

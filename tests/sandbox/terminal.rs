@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 /// The side of a pseudo-terminal where the person sits.
 pub(crate) struct Terminal {
     input: File,
-    reader: JoinHandle<Vec<u8>>,
+    reader: JoinHandle<()>,
+    shown: Arc<Mutex<Vec<u8>>>,
     drained: mpsc::Receiver<()>,
 }
 
@@ -42,20 +43,20 @@ impl Terminal {
         let controller = File::from(controller);
         let mut output = controller.try_clone().unwrap();
         let (done, drained) = mpsc::channel();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let text = Arc::clone(&shown);
         let reader = std::thread::spawn(move || {
-            let mut text = Vec::new();
             let mut buffer = [0; 4096];
             // The read fails (EIO) when the last program that has the terminal open is gone.
             while let Ok(count) = output.read(&mut buffer) {
                 if count == 0 {
                     break;
                 }
-                text.extend_from_slice(&buffer[..count]);
+                text.lock().unwrap().extend_from_slice(&buffer[..count]);
             }
             let _ = done.send(());
-            text
         });
-        Terminal { input: controller, reader, drained }
+        Terminal { input: controller, reader, shown, drained }
     }
 
     /// Types `keys`.
@@ -63,12 +64,17 @@ impl Terminal {
         self.input.write_all(keys).unwrap();
     }
 
+    /// Returns whether the program has shown `text` by now.
+    pub(crate) fn has_shown(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).contains(text)
+    }
+
     /// Returns all that the program has shown, once it is gone.
     pub(crate) fn shown(self) -> String {
         self.drained
             .recv_timeout(Duration::from_secs(20))
             .expect("a program still has the terminal open");
-        let text = self.reader.join().unwrap();
-        String::from_utf8_lossy(&text).replace("\r\n", "\n")
+        self.reader.join().unwrap();
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).replace("\r\n", "\n")
     }
 }

@@ -10,7 +10,7 @@ use crate::crypt::canonical::read_boolean;
 pub struct ServiceArgs {
     #[arg(long, hide = true, env = env::KEYSERVICE, hide_env_values = true)]
     keyservice: Vec<String>,
-    #[arg(long, hide = true, default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    #[arg(long, hide = true, env = env::ENABLE_LOCAL_KEYSERVICE, default_missing_value = "true", num_args = 0..=1, require_equals = true)]
     enable_local_keyservice: Option<String>,
 }
 

@@ -51,9 +51,8 @@ impl TypeArgs {
 /// How encrypted files are read, and their plain text is written.
 #[derive(Debug, Args)]
 pub struct PlainTypeArgs {
-    /// The format of the input [default: by its name or content]
-    #[arg(long, value_name = "TYPE", value_parser = formats())]
-    input_type: Option<String>,
+    #[command(flatten)]
+    input: InputTypeArgs,
 
     /// The format of the output, or a text that sets variables: `shell`, `github` (`$GITHUB_ENV`),
     /// `docker` (`--env-file`), `systemd` (`EnvironmentFile=`) [default: that of the input]
@@ -77,7 +76,7 @@ pub enum OutputType {
 impl PlainTypeArgs {
     /// Returns the format of the input, if it is given.
     pub fn input(&self) -> Option<&'static dyn FileFormat> {
-        self.input_type.as_deref().and_then(by_name)
+        self.input.input()
     }
 
     /// Returns what the output is to be, if it is given.

@@ -160,6 +160,8 @@ fn adopt(
         && metadata.shamir_threshold == file.metadata.shamir_threshold;
     if !same {
         let threshold = metadata.shamir_threshold;
+        let config = context.config.as_deref();
+        creation_rule::adopt_keys(context, config, &file.path, &mut metadata.groups);
         wrap_all(&mut metadata.groups, threshold, &file.data_key, &context.credentials)?;
     }
     if let Some(previous) = &mut file.previous {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::check::conflict_marker;
 use crate::cli::args::EncryptArgs;
 use crate::cli::commands::{both_outputs, checked_files, for_each};
 use crate::cli::context::Context;
@@ -94,8 +95,9 @@ fn one(
     let output = arguments.types.output().unwrap_or_else(|| output_format(context, name, format));
     let new =
         creation_rule::for_file(context, config, name, format, (&arguments.keys, &arguments.rule))?;
-    let document =
-        Document::parse(format, text).map_err(|failure| error::syntax(path, &failure))?;
+    let conflict = conflict_marker(&text);
+    let document = Document::parse(format, text)
+        .map_err(|failure| error::syntax(path, &failure).in_conflict(conflict))?;
     if file::has_metadata(&document) {
         return Err(error::encrypt(path, FileError::AlreadyEncrypted));
     }
@@ -119,7 +121,7 @@ fn one(
     if let Some((target, existing)) = previous {
         let Existing { metadata, data_key, mut previous, stamp } = existing;
         if previous.text() == document.text() {
-            context.ui.note(format_args!("{} holds the same already", path.display()));
+            context.ui.note(format_args!("{} holds the same already", target.display()));
             return Ok(());
         }
         let metadata = Metadata { last_modified: context.env.now(), ..metadata };

@@ -7,6 +7,7 @@ use crate::cli::args::groups::GroupsArgs;
 use crate::cli::args::{GroupsAddArgs, GroupsDeleteArgs};
 use crate::cli::change;
 use crate::cli::context::Context;
+use crate::cli::creation_rule;
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::cli::rekey::{self, Rekeyed};
@@ -110,6 +111,7 @@ fn change(
         .data_key(&context.credentials, DEFAULT_DECRYPTION_ORDER)
         .map_err(|failure| error::decrypt(path, failure, &context.credentials))?;
     let threshold = metadata.shamir_threshold;
+    creation_rule::adopt_keys(context, config, path, &mut metadata.groups);
     wrap_all(&mut metadata.groups, threshold, &data_key, &context.credentials)
         .map_err(|error| CliError::from(error).in_file(path))?;
     let text = file.with_metadata(&metadata).map_err(|failure| error::encrypt(path, failure))?;

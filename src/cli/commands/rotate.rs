@@ -7,6 +7,7 @@ use crate::cli::args::RotateArgs;
 use crate::cli::change;
 use crate::cli::commands::{both_outputs, checked_files, for_each, no_file};
 use crate::cli::context::{Context, decryption_order};
+use crate::cli::creation_rule;
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::cli::rekey::{self, Rekeyed};
@@ -68,6 +69,7 @@ fn one(
 
     let data_key = DataKey::generate().map_err(WrapError::from)?;
     let threshold = metadata.shamir_threshold;
+    creation_rule::adopt_keys(context, config, name, &mut metadata.groups);
     wrap_all(&mut metadata.groups, threshold, &data_key, &context.credentials)
         .map_err(|error| CliError::from(error).in_file(path))?;
     let output = arguments.types.output().unwrap_or_else(|| output_format(context, name, &opened));

@@ -140,6 +140,7 @@ fn wrap(
     keeps: bool,
 ) -> Result<(), CliError> {
     let threshold = metadata.shamir_threshold;
+    creation_rule::adopt_keys(context, context.config.as_deref(), path, &mut metadata.groups);
     let wrapped = match &mut metadata.groups[..] {
         [only] if keeps => wrap_new(only, data_key, &context.credentials),
         groups => wrap_all(groups, threshold, data_key, &context.credentials),

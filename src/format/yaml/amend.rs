@@ -255,7 +255,7 @@ impl<'t> Text<'t> {
         } else {
             let Some(root) = self.tree.documents().last() else { return Ok(None) };
             without_break(&mut entry);
-            let closed = block::close_last_line(self.tree, root, &mut edits)?;
+            let closed = block::close_last_line(self.tree, root, &mut edits);
             let mut text = SecretBytes::from(if closed { &b""[..] } else { self.newline });
             text.extend_from_slice(&entry);
             edits.insert(place, &text);

@@ -307,7 +307,7 @@ fn attach_lines(
     let end = extent.end as usize;
     let mut out = SecretBytes::new();
     let closed = end == 0 || matches!(source[end - 1], b'\n' | b'\r');
-    if !closed && !close_last_line(tree, root, edits)? {
+    if !closed && !close_last_line(tree, root, edits) {
         out.extend_from_slice(newline);
     }
     out.extend_from_slice(&lines);
@@ -359,11 +359,7 @@ fn lines_of(
 
 /// Keeps the value of a block scalar that ends the text without a line break, because one will
 /// follow; returns whether none needs to be added.
-pub(super) fn close_last_line(
-    tree: &Tree,
-    root: NodeId,
-    edits: &mut Edits,
-) -> Result<bool, EmitError> {
+pub(super) fn close_last_line(tree: &Tree, root: NodeId, edits: &mut Edits) -> bool {
     let source = tree.source();
     let nodes = &tree.nodes()[root.index()..tree.node(root).end()];
     let last = nodes
@@ -372,40 +368,34 @@ pub(super) fn close_last_line(
         .filter(|node| !node.kind.is_container() && !node.kind.is_comment())
         .find_map(|node| node.span.map(|span| (span, node.site.style)));
     let Some((span, Style::Literal | Style::Folded)) = last else {
-        return Ok(false);
+        return false;
     };
     let scalar = BlockScalar::read(source, span);
     if (span.end as usize) < source.trim_ascii_end().len() {
-        return Ok(false);
+        return false;
     }
     let header = &source[scalar.header.range()];
     if matches!(source[scalar.content.range()], [.., 0xC2, 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]) {
         // These end the line as well: one more line break would count for `+` only.
-        return Ok(header.contains(&b'+'));
+        return header.contains(&b'+');
     }
     let open = !matches!(source[scalar.content.range()].last(), None | Some(b'\n' | b'\r'));
     if open {
         if !header.contains(&b'-') {
-            if !scalar.keeps_header() {
-                // The header may be replaced at the same time, together with its value.
-                return Err(EmitError::whole(
-                    "the text ends within a block scalar: it needs a line break at its end",
-                ));
-            }
             let mut new: Vec<u8> = header.to_vec();
             new.retain(|&byte| byte != b'+');
             new.push(b'-');
             edits.replace(scalar.header, &new);
         }
-        return Ok(false);
+        return false;
     }
     // A line of blanks behind the text: a line break behind it would count for `+`.
     let start = line_start(source, source.len());
     if start > scalar.header.end as usize && source[start..].iter().all(|&byte| byte == b' ') {
         edits.remove(Span::new(start, source.len()));
-        return Ok(true);
+        return true;
     }
-    Ok(false)
+    false
 }
 
 fn attach_flow(

@@ -80,11 +80,6 @@ impl BlockScalar {
         }
     }
 
-    /// Returns whether a sealed value would be written into the block, and not in place of it.
-    pub(super) fn keeps_header(&self) -> bool {
-        self.indent.is_some()
-    }
-
     /// Writes `text` into the block, if a block without an indentation digit can hold it.
     pub(super) fn rewrite(&self, edits: &mut Edits, source: &[u8], text: &str) -> bool {
         let shape = Shape::of(text);

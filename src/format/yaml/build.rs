@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::comments::Chain;
+use super::comments::{Chain, Remarks};
 use super::raw::{Document, Raw, Shape, Stream, Tag};
 use super::resolve::{Resolved, may_be_typed, resolve_plain};
 use super::scan::{MAX_DEPTH, TOO_DEEP};
@@ -36,10 +36,11 @@ const SMALL: f64 = 400_000.0;
 const LARGE: f64 = 4_000_000.0;
 
 /// Builds the tree of `stream`, which was read from `source`.
-pub(super) fn build(source: SecretBytes, stream: &Stream) -> Result<Tree, SyntaxError> {
-    let mut builder = TreeBuilder::new(source)?;
-    // The first thing in the pool, so that the scanner's references stay valid.
-    builder.intern(&stream.decoded);
+pub(super) fn build(source: SecretBytes, mut stream: Stream) -> Result<Tree, SyntaxError> {
+    // It begins with the scanner's pool, so that the references to that stay valid.
+    let pool = std::mem::take(&mut stream.decoded);
+    let builder = TreeBuilder::with_pool(source, pool)?;
+    let stream = &stream;
     let mut build = Build {
         builder,
         stream,
@@ -95,6 +96,10 @@ impl Build<'_> {
         self.stream.nodes[id as usize]
     }
 
+    fn remarks(&self, raw: &Raw) -> Remarks {
+        self.stream.remarks.get(raw.remarks)
+    }
+
     fn error(&self, raw: &Raw, message: &'static str) -> SyntaxError {
         SyntaxError::at(self.builder.source(), raw.span.start as usize, message)
     }
@@ -121,8 +126,8 @@ impl Build<'_> {
         self.comments(document.head, false, false, inner);
         match map.shape {
             Shape::Map => {
-                self.comments(map.remarks.head, false, copy, inner);
-                self.comments(map.remarks.line, false, copy, inner);
+                self.comments(self.remarks(&map).head, false, copy, inner);
+                self.comments(self.remarks(&map).line, false, copy, inner);
                 self.visit(&root, copy)?;
                 self.open.push(Level {
                     next: target + 1,
@@ -131,7 +136,7 @@ impl Build<'_> {
                     copy,
                     site: inner,
                     below: [Chain::default(); 2],
-                    foot: map.remarks.foot,
+                    foot: self.remarks(&map).foot,
                 });
                 self.members()?;
             }
@@ -183,16 +188,16 @@ impl Build<'_> {
         let key_raw = self.raw(id);
         let value_id = key_raw.end;
         let value = self.raw(value_id);
-        self.comments(key_raw.remarks.head, false, copy, site);
-        self.comments(key_raw.remarks.line, false, copy, site);
+        self.comments(self.remarks(&key_raw).head, false, copy, site);
+        self.comments(self.remarks(&key_raw).line, false, copy, site);
         self.visit(&key_raw, copy)?;
         let key = self.key(&key_raw, copy)?;
-        let mut below = [Chain::default(), key_raw.remarks.foot];
+        let mut below = [Chain::default(), self.remarks(&key_raw).foot];
         let own = matches!(value.shape, Shape::Scalar(_) | Shape::Alias(_));
         if own {
-            self.comments(value.remarks.head, false, copy, site);
-            self.comments(value.remarks.line, true, copy, site);
-            below[0] = value.remarks.foot;
+            self.comments(self.remarks(&value).head, false, copy, site);
+            self.comments(self.remarks(&value).line, true, copy, site);
+            below[0] = self.remarks(&value).foot;
         }
         self.step_over(value.end, below);
         self.value(value_id, Some(key), copy, own)
@@ -201,9 +206,9 @@ impl Build<'_> {
     /// Builds the member `id` of a list.
     fn member(&mut self, id: u32, copy: bool, site: Site) -> Result<(), SyntaxError> {
         let raw = self.raw(id);
-        self.comments(raw.remarks.head, false, copy, site);
-        self.comments(raw.remarks.line, true, copy, site);
-        self.step_over(raw.end, [raw.remarks.foot, Chain::default()]);
+        self.comments(self.remarks(&raw).head, false, copy, site);
+        self.comments(self.remarks(&raw).line, true, copy, site);
+        self.step_over(raw.end, [self.remarks(&raw).foot, Chain::default()]);
         self.value(id, None, copy, true)
     }
 
@@ -264,9 +269,9 @@ impl Build<'_> {
         };
         let mut foot = Chain::default();
         if !handled {
-            self.comments(target_raw.remarks.head, false, copies, inner);
-            self.comments(target_raw.remarks.line, false, copies, inner);
-            foot = target_raw.remarks.foot;
+            self.comments(self.remarks(&target_raw).head, false, copies, inner);
+            self.comments(self.remarks(&target_raw).line, false, copies, inner);
+            foot = self.remarks(&target_raw).foot;
         }
         self.open.push(Level {
             next: target + 1,

@@ -58,6 +58,13 @@ pub(super) struct Remarks {
     pub(super) foot: Chain,
 }
 
+impl Remarks {
+    /// Returns whether there are none.
+    pub(super) fn is_empty(self) -> bool {
+        self.head.is_empty() && self.line.is_empty() && self.foot.is_empty()
+    }
+}
+
 /// A piece of comment that no token has taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {

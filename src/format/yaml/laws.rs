@@ -98,10 +98,16 @@ fn check_both(text: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     let block = Block { text: BLOCK.as_bytes(), position: None };
-    let mut edits = seal(&mut tree)?;
-    let attach = Yaml.attach(&tree, &block);
-    edits.append(&attach.map_err(|error| error.to_string())?);
-    let sealed = edits.apply(text);
+    let edits = seal(&mut tree)?;
+    let attach = |tree: &Tree| Yaml.attach(tree, &block).map_err(|error| error.to_string());
+    let sealed = match edits.try_apply_with(&attach(&tree)?, text) {
+        Some(sealed) => sealed,
+        // The last value is a block scalar that both change.
+        None => {
+            let sealed = edits.apply(text);
+            attach(&parse(&sealed)?)?.apply(&sealed)
+        }
+    };
     let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let mut again = parse(&sealed).map_err(|error| format!("{error}\n{}", show(&sealed)))?;
     let detached = Yaml.detach(&again).map_err(|error| error.to_string())?;
@@ -452,12 +458,12 @@ fn sealed_and_opened_documents_keep_their_shape() {
 
 #[test]
 fn values_and_metadata_are_edited_at_once() {
-    assert_eq!(failures(check_both), listed("both.txt"));
+    assert_eq!(failures(check_both), [""; 0]);
 }
 
 #[test]
 fn metadata_comes_out_as_it_went_in() {
-    assert_eq!(failures(check_metadata), listed("metadata.txt"));
+    assert_eq!(failures(check_metadata), [""; 0]);
 }
 
 #[test]

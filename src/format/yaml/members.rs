@@ -243,9 +243,9 @@ impl Parser<'_> {
         if frame.kind == Kind::BlockMap
             && let Some(before) = frame.key_before
         {
-            let foot = std::mem::take(&mut self.nodes[id as usize].remarks.foot);
+            let foot = self.take_foot(id);
             if !foot.is_empty() {
-                self.nodes[before as usize].remarks.foot = foot;
+                self.set_foot(before, foot);
             }
         }
     }
@@ -274,10 +274,10 @@ impl Parser<'_> {
             return;
         };
         if let (Some(key), Some(value)) = (frame.key, frame.value.take())
-            && self.nodes[key as usize].remarks.foot.is_empty()
+            && self.foot(key).is_empty()
         {
-            let foot = std::mem::take(&mut self.nodes[value as usize].remarks.foot);
-            self.nodes[key as usize].remarks.foot = foot;
+            let foot = self.take_foot(value);
+            self.set_foot(key, foot);
         }
     }
 }

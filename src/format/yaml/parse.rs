@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::comments::{Chain, Remarks};
-use super::raw::{Document, Raw, Shape, Stream, Tag};
+use super::raw::{AllRemarks, Document, Raw, RemarksId, Shape, Stream, Tag};
 use super::scan::{MAX_DEPTH, Scanner, TOO_DEEP};
 use super::token::{Token, TokenKind};
 use crate::format::SyntaxError;
@@ -80,6 +80,7 @@ pub(super) fn parse(source: &[u8], start: usize) -> Result<Stream, SyntaxError> 
     let mut parser = Parser {
         scanner: Scanner::new(source, start),
         nodes: Vec::new(),
+        remarks: AllRemarks::default(),
         frames: Vec::new(),
         anchors: HashMap::new(),
         handles: HashMap::new(),
@@ -95,6 +96,7 @@ pub(super) fn parse(source: &[u8], start: usize) -> Result<Stream, SyntaxError> 
         nodes: parser.nodes,
         documents,
         comments: parser.scanner.comments,
+        remarks: parser.remarks,
         decoded: parser.scanner.decoded,
     })
 }
@@ -103,6 +105,7 @@ pub(super) fn parse(source: &[u8], start: usize) -> Result<Stream, SyntaxError> 
 pub(super) struct Parser<'s> {
     pub(super) scanner: Scanner<'s>,
     pub(super) nodes: Vec<Raw>,
+    remarks: AllRemarks,
     pub(super) frames: Vec<Frame>,
     /// The last node with each anchor, also of the documents before.
     anchors: HashMap<&'s [u8], u32>,
@@ -369,8 +372,9 @@ impl<'s> Parser<'s> {
             properties: properties.span,
             flow: around.is_some_and(Frame::is_flow),
             indent: around.map_or(0, |frame| frame.column),
-            remarks,
+            remarks: RemarksId::default(),
         });
+        self.set_remarks(id, remarks);
         if let Some(anchor) = properties.anchor {
             let name = &self.source()[anchor.range()][1..];
             self.anchors.insert(name, id);
@@ -455,15 +459,41 @@ impl<'s> Parser<'s> {
         node.end = end;
         node.span.end = self.content_end.max(node.span.end);
         // What stood behind the opening bracket is gone now, as in SOPS.
-        node.remarks.line = remarks.line;
-        node.remarks.foot = remarks.foot;
+        let Remarks { line, foot, .. } = remarks;
+        let mut own = Remarks { line, foot, ..self.remarks(frame.node) };
         if frame.kind == Kind::BlockMap
-            && !remarks.foot.is_empty()
+            && !foot.is_empty()
             && let Some(key) = frame.key
         {
-            node.remarks.foot = Chain::default();
-            self.nodes[key as usize].remarks.foot = remarks.foot;
+            own.foot = Chain::default();
+            self.set_foot(key, foot);
         }
+        self.set_remarks(frame.node, own);
+    }
+
+    fn remarks(&self, id: u32) -> Remarks {
+        self.remarks.get(self.nodes[id as usize].remarks)
+    }
+
+    fn set_remarks(&mut self, id: u32, remarks: Remarks) {
+        self.remarks.set(&mut self.nodes[id as usize].remarks, remarks);
+    }
+
+    /// Returns the comments below the node `id`.
+    pub(super) fn foot(&self, id: u32) -> Chain {
+        self.remarks(id).foot
+    }
+
+    /// Sets the comments below the node `id`.
+    pub(super) fn set_foot(&mut self, id: u32, foot: Chain) {
+        self.set_remarks(id, Remarks { foot, ..self.remarks(id) });
+    }
+
+    /// Takes the comments below the node `id`.
+    pub(super) fn take_foot(&mut self, id: u32) -> Chain {
+        let foot = self.foot(id);
+        self.set_foot(id, Chain::default());
+        foot
     }
 
     pub(super) fn set(&mut self, awaits: Awaits) {

@@ -64,8 +64,39 @@ pub(super) struct Raw {
     pub(super) flow: bool,
     /// The column of the block collection that it stands in.
     pub(super) indent: u32,
-    /// Its comments.
-    pub(super) remarks: Remarks,
+    /// Its comments, in [`AllRemarks`]: most nodes have none.
+    pub(super) remarks: RemarksId,
+}
+
+/// A place in [`AllRemarks`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RemarksId(u32);
+
+/// The comments of the nodes that have any.
+#[derive(Debug)]
+pub(super) struct AllRemarks(Vec<Remarks>);
+
+impl Default for AllRemarks {
+    fn default() -> AllRemarks {
+        AllRemarks(vec![Remarks::default()])
+    }
+}
+
+impl AllRemarks {
+    /// Returns the comments at `id`.
+    pub(super) fn get(&self, id: RemarksId) -> Remarks {
+        self.0[id.0 as usize]
+    }
+
+    /// Sets the comments at `id`.
+    pub(super) fn set(&mut self, id: &mut RemarksId, remarks: Remarks) {
+        if id.0 > 0 {
+            self.0[id.0 as usize] = remarks;
+        } else if !remarks.is_empty() {
+            *id = RemarksId(self.0.len() as u32);
+            self.0.push(remarks);
+        }
+    }
 }
 
 /// A document.
@@ -89,6 +120,8 @@ pub(super) struct Stream {
     pub(super) documents: Vec<Document>,
     /// The comments.
     pub(super) comments: Comments,
+    /// Which of them are about which node.
+    pub(super) remarks: AllRemarks,
     /// What [`TextRef::Pool`] refers to.
     pub(super) decoded: SecretBytes,
 }
@@ -100,5 +133,15 @@ impl Stream {
             TextRef::Source(span) => &source[span.range()],
             TextRef::Pool(span) => &self.decoded[span.range()],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_small() {
+        assert_eq!(size_of::<Raw>(), 48);
     }
 }

@@ -298,6 +298,9 @@ impl Scanner<'_> {
         let mut indent = digit.map(|digit| self.indent().max(0) + i64::from(digit));
         let decoded = self.decoded.len();
         let mut end = self.cursor.at();
+        // The first line, as long as it is all of the text: a sealed value of some MB need not be
+        // copied then.
+        let mut only = None;
         // The line break of the line before, and the empty lines behind it.
         let mut line_break = end..end;
         let mut empty = self.empty_lines(&mut indent)?;
@@ -306,6 +309,10 @@ impl Scanner<'_> {
         while i64::from(self.cursor.column()) == indent && !self.cursor.is_end() {
             let indented = self.cursor.is_blank(0);
             let gap = &source[line_break.clone()];
+            let first = gap.is_empty() && empty.is_empty();
+            if let Some(line) = only.take() {
+                self.decoded.extend_from_slice(&source[line]);
+            }
             let folds = style == Style::Folded
                 && !indented_before
                 && !indented
@@ -319,20 +326,30 @@ impl Scanner<'_> {
             indented_before = indented;
             let from = self.cursor.at();
             let to = self.cursor.skip_line();
-            self.decoded.extend_from_slice(&source[from..to]);
+            if first {
+                only = Some(from..to);
+            } else {
+                self.decoded.extend_from_slice(&source[from..to]);
+            }
             self.cursor.skip_break();
             line_break = to..self.cursor.at();
             end = line_break.end;
             empty = self.empty_lines(&mut Some(indent))?;
         }
-        if chomping != Chomping::Strip {
-            copy_breaks(&source[line_break], &mut self.decoded);
-        }
-        if chomping == Chomping::Keep {
-            copy_breaks(&source[empty.clone()], &mut self.decoded);
-            end = end.max(empty.end);
-        }
-        let text = TextRef::Pool(Span::new(decoded, self.decoded.len()));
+        let last_break = if chomping == Chomping::Strip { end..end } else { line_break };
+        let kept = if chomping == Chomping::Keep { empty } else { end..end };
+        let text = match only {
+            Some(line) if matches!(&source[last_break.clone()], b"" | b"\n") && kept.is_empty() => {
+                TextRef::Source(Span::new(line.start, line.end + last_break.len()))
+            }
+            only => {
+                self.decoded.extend_from_slice(&source[only.unwrap_or_default()]);
+                copy_breaks(&source[last_break], &mut self.decoded);
+                copy_breaks(&source[kept.clone()], &mut self.decoded);
+                TextRef::Pool(Span::new(decoded, self.decoded.len()))
+            }
+        };
+        end = end.max(kept.end);
         Ok(Token {
             span: Span::new(start.offset as usize, end),
             ..self.token(TokenKind::Scalar { text, style }, start)

@@ -27,6 +27,7 @@ use crate::tree::{Node, NodeId, NodeKind, Step, Style, Tree, Value};
 /// Returns the edits that write the changed leaves.
 pub(super) fn splice(tree: &Tree, changes: &[Change]) -> Result<Edits, EmitError> {
     let mut splicer = Splicer::new(tree);
+    splicer.edits = Edits::with_capacity(changes.len() + 1, room(tree, changes));
     splicer.aliases(changes.iter().map(|change| change.id.index()))?;
     for change in changes {
         splicer.change(change)?;
@@ -149,40 +150,35 @@ impl<'t> Splicer<'t> {
             Some(Value::Text(bytes)) => std::str::from_utf8(bytes).ok(),
             _ => None,
         };
-        let mut out = SecretBytes::new();
         self.set_apart(node, span);
-        match (text, node.site.style) {
-            (None, _) => write_scalar(&mut out, self.tree, id),
-            (Some(text), Style::SingleQuoted) if Shape::of(text).reads_single() => {
-                write_single(&mut out, text);
-            }
-            (Some(text), Style::SingleQuoted | Style::DoubleQuoted) => {
-                write_double(&mut out, text, Escapes::Few);
-            }
-            (Some(text), _) => {
-                let shape = Shape::of(text);
-                // As SOPS would: what other readers stumble over, as a tab, gets quotes.
-                let plain =
-                    shape.writes_plain() && (!node.site.flow || shape.reads_plain_in_flow());
-                if plain && (tag == Tag::Text || !looks_typed(text)) {
-                    out.extend_from_slice(text.as_bytes());
-                } else if node.site.flow {
-                    write_double(&mut out, text, Escapes::Few);
-                } else if style_of(text, shape) == Style::Literal
-                    && self.literal_fits(node, span, text)
-                {
-                    self.literal(node, span, text);
-                    return;
-                } else {
-                    write_quoted(&mut out, text, shape);
-                }
-            }
+        let spelling = match text {
+            None => Spelling::Scalar,
+            Some(text) => spelling(text, node, tag),
+        };
+        if let (Spelling::Quoted(shape), Some(text)) = (spelling, text)
+            && style_of(text, shape) == Style::Literal
+            && self.literal_fits(node, span, text)
+        {
+            self.literal(node, span, text);
+            return;
         }
-        self.guard(&mut out, span.end as usize);
-        if node.site.style == Style::Plain && matches!(out.first(), Some(b'"' | b'\'')) {
+        let (tree, source) = (self.tree, self.source);
+        let mut quoted = false;
+        self.edits.replace_with(span, |out| {
+            let start = out.len();
+            match (spelling, text) {
+                (Spelling::Plain, Some(text)) => out.extend_from_slice(text.as_bytes()),
+                (Spelling::Single, Some(text)) => write_single(out, text),
+                (Spelling::Double, Some(text)) => write_double(out, text, Escapes::Few),
+                (Spelling::Quoted(shape), Some(text)) => write_quoted(out, text, shape),
+                (_, _) => write_scalar(out, tree, id),
+            }
+            guard(out, start, source, span.end as usize);
+            quoted = matches!(out.get(start), Some(b'"' | b'\''));
+        });
+        if node.site.style == Style::Plain && quoted {
             self.untab(span.end as usize);
         }
-        self.edits.replace(span, &out);
     }
 
     /// Makes spaces of the tabs that begin the blank line or comment below: behind plain text they
@@ -207,14 +203,6 @@ impl<'t> Splicer<'t> {
     fn set_apart(&mut self, node: &Node, span: Span) {
         if node.site.properties.is_some_and(|properties| properties.end == span.start) {
             self.edits.insert(span.start as usize, b" ");
-        }
-    }
-
-    /// Sets a comment that follows without a blank apart: behind quotes it may stand so, behind
-    /// plain text it would belong to it.
-    fn guard(&self, out: &mut SecretBytes, end: usize) {
-        if self.source.get(end) == Some(&b'#') && !out.ends_with(b"\"") && !out.ends_with(b"'") {
-            out.push(b' ');
         }
     }
 
@@ -260,7 +248,7 @@ impl<'t> Splicer<'t> {
     fn literal(&mut self, node: &Node, span: Span, text: &str) {
         let mut header = SecretBytes::from("|");
         header.extend_from_slice(chomping(text).as_bytes());
-        self.guard(&mut header, span.end as usize);
+        guard(&mut header, 0, self.source, span.end as usize);
         self.edits.replace(span, &header);
         let indent = self.inner_column(node);
         let end = line_end(self.source, span.end as usize);
@@ -293,7 +281,7 @@ impl<'t> Splicer<'t> {
             write_scalar(&mut out, self.tree, id);
         }
         self.reindent(node, span);
-        self.guard(&mut out, scalar.header.end as usize);
+        guard(&mut out, 0, self.source, scalar.header.end as usize);
         self.edits.replace(scalar.header, &out);
         self.edits.remove(scalar.content);
     }
@@ -479,6 +467,59 @@ impl<'t> Splicer<'t> {
 /// What an encrypted value begins with. A format does not read it; but a line break that a block
 /// scalar adds behind it means nothing to anyone, and no typed tag can stand in front of it.
 pub(super) const SEALED: &[u8] = b"ENC[AES256_GCM,data:";
+
+/// How a value is written over a token.
+#[derive(Clone, Copy)]
+enum Spelling {
+    /// A value that is no text.
+    Scalar,
+    /// Without quotes.
+    Plain,
+    /// Between single quotes.
+    Single,
+    /// Between double quotes.
+    Double,
+    /// In the quotes that SOPS would use, or as a literal block.
+    Quoted(Shape),
+}
+
+/// Returns how to write `text` over the token of `node`.
+fn spelling(text: &str, node: &Node, tag: Tag) -> Spelling {
+    match node.site.style {
+        Style::SingleQuoted if Shape::of(text).reads_single() => Spelling::Single,
+        Style::SingleQuoted | Style::DoubleQuoted => Spelling::Double,
+        _ => {
+            let shape = Shape::of(text);
+            // As SOPS would: what other readers stumble over, as a tab, gets quotes.
+            let plain = shape.writes_plain() && (!node.site.flow || shape.reads_plain_in_flow());
+            if plain && (tag == Tag::Text || !looks_typed(text)) {
+                Spelling::Plain
+            } else if node.site.flow {
+                Spelling::Double
+            } else {
+                Spelling::Quoted(shape)
+            }
+        }
+    }
+}
+
+/// Sets a comment apart that follows what was written from `start` on without a blank: behind
+/// quotes it may stand so, behind plain text it would belong to it.
+fn guard(out: &mut SecretBytes, start: usize, source: &[u8], end: usize) {
+    let written = &out[start..];
+    if source.get(end) == Some(&b'#') && !written.ends_with(b"\"") && !written.ends_with(b"'") {
+        out.push(b' ');
+    }
+}
+
+/// Returns how many bytes the new values have, and some for quotes.
+fn room(tree: &Tree, changes: &[Change]) -> usize {
+    let text = |change: &Change| match tree.node(change.id).kind {
+        NodeKind::Text(text) | NodeKind::Comment { text, .. } => tree.text(text).len(),
+        _ => 0,
+    };
+    changes.iter().map(|change| text(change) + 8).sum()
+}
 
 /// Returns the text of a comment, which must be one line.
 fn one_line_comment(tree: &Tree, id: NodeId) -> Result<&str, EmitError> {

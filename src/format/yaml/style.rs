@@ -6,6 +6,7 @@
 //! [`Shape`] says what a *reader* takes; that is more, and keeps the style that a person chose.
 
 use super::resolve::{Resolved, resolve_plain};
+use crate::format::find;
 use crate::secret::SecretBytes;
 use crate::tree::Style;
 
@@ -55,42 +56,44 @@ impl Shape {
         };
         shape.indicators = starts_with_indicator(bytes);
         shape.flow_indicators = matches!(first, b'?' | b':');
-        let mut before = b'\n';
-        for (at, &byte) in bytes.iter().enumerate() {
-            let blank_follows =
-                bytes.get(at + 1).is_none_or(|&next| is_blank(next) || next == b'\n');
-            match byte {
-                b'\n' => {
-                    shape.line_feeds = true;
-                    shape.space_break |= before == b' ';
-                }
-                b'\t' => shape.tabs = true,
-                b',' | b'?' | b'[' | b']' | b'{' | b'}' => shape.flow_indicators = true,
-                b':' => {
-                    shape.flow_indicators = true;
-                    shape.indicators |= blank_follows;
-                }
-                b'#' => shape.indicators |= is_blank(before) || before == b'\n',
-                0xF0.. => shape.beyond = true,
-                0x7F | 0..=0x1F => shape.hidden = true,
-                // The two-byte and three-byte characters that are not printable.
-                0xC2 => shape.hidden |= bytes.get(at + 1).is_some_and(|&next| next < 0xA0),
-                0xE2 => {
-                    shape.hidden |= matches!(bytes.get(at + 1..), Some([0x80, 0xA8 | 0xA9, ..]));
-                }
-                0xEF => {
-                    shape.hidden |= matches!(
-                        bytes.get(at + 1..),
-                        Some([0xBB, 0xBF, ..] | [0xBF, 0xBE | 0xBF, ..])
-                    );
-                }
-                _ => {}
-            }
-            before = byte;
+        let mut at = 0;
+        while let Some(dull) = bytes[at..].iter().position(|&byte| TELLING[usize::from(byte)]) {
+            at += dull;
+            shape.look_at(bytes, at);
+            at += 1;
         }
         let last_line = text.rsplit('\n').next().unwrap_or_default();
         shape.blank_last_line = !last_line.is_empty() && last_line.bytes().all(|byte| byte == b' ');
         shape
+    }
+
+    /// Takes in the byte at `at`, which is one of [`TELLING`].
+    fn look_at(&mut self, bytes: &[u8], at: usize) {
+        let before = if at == 0 { b'\n' } else { bytes[at - 1] };
+        let behind = &bytes[at + 1..];
+        match bytes[at] {
+            b'\n' => {
+                self.line_feeds = true;
+                self.space_break |= before == b' ';
+            }
+            b'\t' => self.tabs = true,
+            b',' | b'?' | b'[' | b']' | b'{' | b'}' => self.flow_indicators = true,
+            b':' => {
+                self.flow_indicators = true;
+                self.indicators |=
+                    behind.first().is_none_or(|&next| is_blank(next) || next == b'\n');
+            }
+            b'#' => self.indicators |= is_blank(before) || before == b'\n',
+            0xF0.. => self.beyond = true,
+            0x7F | 0..=0x1F => self.hidden = true,
+            // The two-byte and three-byte characters that are not printable.
+            0xC2 => self.hidden |= behind.first().is_some_and(|&next| next < 0xA0),
+            0xE2 => self.hidden |= matches!(behind, [0x80, 0xA8 | 0xA9, ..]),
+            0xEF => {
+                self.hidden |= matches!(behind, [0xBB, 0xBF, ..] | [0xBF, 0xBE | 0xBF, ..]);
+            }
+            _ => {}
+        }
     }
 
     /// Returns whether the text has several lines.
@@ -134,6 +137,33 @@ impl Shape {
         self.reads_literal() && !self.space_end && !self.space_break && !self.beyond
     }
 }
+
+/// The bytes that say something of the shape of a text.
+const TELLING: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(
+            byte as u8,
+            0..=0x1F
+                | 0x7F
+                | b','
+                | b'?'
+                | b'['
+                | b']'
+                | b'{'
+                | b'}'
+                | b':'
+                | b'#'
+                | 0xC2
+                | 0xE2
+                | 0xEF
+                | 0xF0..
+        );
+        byte += 1;
+    }
+    table
+};
 
 fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
@@ -255,17 +285,34 @@ pub(super) fn write_single(out: &mut SecretBytes, text: &str) {
 /// Appends `text` between double quotes.
 pub(super) fn write_double(out: &mut SecretBytes, text: &str, escapes: Escapes) {
     out.push(b'"');
-    let mut done = 0;
-    for (at, character) in text.char_indices() {
-        if !is_escaped(character, escapes) {
-            continue;
+    let bytes = text.as_bytes();
+    let (mut done, mut at) = (0, 0);
+    loop {
+        at += find::first(&bytes[at..], may_be_escaped);
+        // These bytes only begin characters.
+        let Some(character) = text[at..].chars().next() else { break };
+        let next = at + character.len_utf8();
+        if is_escaped(character, escapes) {
+            out.extend_from_slice(&bytes[done..at]);
+            write_escape(out, character);
+            done = next;
         }
-        out.extend_from_slice(&text.as_bytes()[done..at]);
-        done = at + character.len_utf8();
-        write_escape(out, character);
+        at = next;
     }
-    out.extend_from_slice(&text.as_bytes()[done..]);
+    out.extend_from_slice(&bytes[done..]);
     out.push(b'"');
+}
+
+/// Returns whether a character that double quotes may have to escape begins with `byte`.
+#[allow(clippy::needless_bitwise_bool, reason = "no branches, as `find::first` wants it")]
+fn may_be_escaped(byte: u8) -> bool {
+    (byte < 0x20)
+        | (byte == 0x7F)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == 0xC2)
+        | (byte == 0xE2)
+        | (byte >= 0xEF)
 }
 
 fn is_escaped(character: char, escapes: Escapes) -> bool {

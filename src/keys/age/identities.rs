@@ -1,45 +1,57 @@
 //! The age identities of a process: read from their sources when they are first needed.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use age::DecryptError;
 use age::armor::ArmoredReader;
-use age::{DecryptError, x25519};
+use age_core::format::{FileKey, Stanza};
 
-use super::sources::{Source, SourceOutcome, SourceReport};
+use super::identity::{self, Identity};
+use super::sources::{Content, MAX_FILE, Place, Source, SourceOutcome, SourceReport};
 use crate::keys::{Host, KeyError, OwnCredentials};
 use crate::secret::SecretBytes;
 
-/// The most that is read of a file with identities, in bytes; age has the same limit.
-const MAX_FILE: usize = 16 << 20;
-
 /// The age identities of a process, read at most once.
+///
+/// They are tried from the cheap to the dear: those that are at hand, SSH keys if a file is for
+/// one, what commands print for the recipient, and last what may ask the user: identity files with
+/// a passphrase, and plugins. One that fails never keeps the others from being tried.
 pub struct Identities {
     sources: Vec<Source>,
     host: Arc<dyn Host>,
-    loaded: OnceLock<Loaded>,
-    /// What the commands gave, by recipient.
-    asked: Mutex<Vec<(String, Arc<Loaded>)>>,
+    own: OnceLock<Loaded>,
+    ssh: OnceLock<Loaded>,
+    /// What the commands gave, by recipient and content.
+    asked: Mutex<Vec<Asked>>,
 }
+
+/// A recipient, whether SSH keys were asked for, and what the commands gave.
+type Asked = (String, bool, Arc<Loaded>);
 
 #[derive(Default)]
 struct Loaded {
-    identities: Vec<x25519::Identity>,
+    identities: Vec<Identity>,
     reports: Vec<SourceReport>,
 }
 
 impl Identities {
     /// Returns the identities of `sources`, which `host` will read when they are needed.
     pub fn new(sources: Vec<Source>, host: Arc<dyn Host>) -> Identities {
-        Identities { sources, host, loaded: OnceLock::new(), asked: Mutex::new(Vec::new()) }
+        let (own, ssh, asked) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+        Identities { sources, host, own, ssh, asked }
     }
 
     /// Returns what became of the sources that were tried so far.
     pub fn reports(&self) -> Vec<SourceReport> {
-        let mut reports = self.loaded.get().map(|l| l.reports.clone()).unwrap_or_default();
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        for report in asked.iter().flat_map(|(_, loaded)| &loaded.reports) {
+        let read = [&self.ssh, &self.own].into_iter().filter_map(OnceLock::get);
+        let mut reports: Vec<SourceReport> = Vec::new();
+        for report in
+            read.chain(asked.iter().map(|(.., loaded)| &**loaded)).flat_map(|l| &l.reports)
+        {
             if !reports.contains(report) {
                 reports.push(report.clone());
             }
@@ -49,70 +61,107 @@ impl Identities {
 
     /// Returns the recipients of the identities that were read: who *I* am.
     pub fn recipients(&self) -> Vec<String> {
-        let loaded = self.loaded.get_or_init(|| self.load());
-        loaded.identities.iter().map(|identity| identity.to_public().to_string()).collect()
+        self.own().identities.iter().filter_map(|identity| identity.recipient.clone()).collect()
     }
 
+    /// Returns whether an identity is for the plugin called `name`.
+    pub(super) fn name_plugin(&self, name: &str) -> bool {
+        self.own().identities.iter().any(|identity| identity.plugin.as_deref() == Some(name))
+    }
+
+    /// Unwraps the data key that is in an armored age file; `None` if no identity is for it.
     pub(super) fn unwrap(
         &self,
         wrapped: &str,
         recipient: &str,
     ) -> Option<Result<SecretBytes, KeyError>> {
-        let loaded = self.loaded.get_or_init(|| self.load());
-        open(wrapped, &loaded.identities).or_else(|| open(wrapped, &self.ask(recipient).identities))
+        let mut attempt = Attempt::new(wrapped);
+        // Whatever does not end here is tried with the next set, which costs more.
+        if attempt.with(plain(self.own())) {
+            return attempt.finish();
+        }
+        let is_ssh = attempt.stanzas.iter().any(|tag| tag.starts_with("ssh-"));
+        if is_ssh && attempt.with(self.ssh.get_or_init(|| self.load(true)).identities.iter()) {
+            return attempt.finish();
+        }
+        let asked = self.ask(recipient, is_ssh);
+        if attempt.with(plain(&asked)) {
+            return attempt.finish();
+        }
+        attempt.with(asking(self.own()).chain(asking(&asked)));
+        attempt.finish()
     }
 
-    fn load(&self) -> Loaded {
+    fn own(&self) -> &Loaded {
+        self.own.get_or_init(|| self.load(false))
+    }
+
+    /// Reads the sources that are no commands: of SSH keys, or of identities.
+    fn load(&self, ssh: bool) -> Loaded {
         let mut loaded = Loaded::default();
-        for source in &self.sources {
-            let (name, read) = match source {
-                Source::Text { name, text } => {
-                    read_identities(text, name, true, &mut loaded);
-                    continue;
-                }
-                Source::File { name, path, optional } => {
-                    match self.host.read_file(path, MAX_FILE) {
-                        Err(error) if *optional && error.kind() == std::io::ErrorKind::NotFound => {
-                            let outcome = SourceOutcome::Missing;
-                            loaded.reports.push(SourceReport { name: name.clone(), outcome });
-                            continue;
-                        }
-                        read => (name, read),
+        for source in self.sources.iter().filter(|s| (s.content == Content::SshKey) == ssh) {
+            match &source.place {
+                Place::Text(text) => loaded.add(source, text, &self.host),
+                Place::File { path, optional } => match self.host.read_file(path, MAX_FILE) {
+                    Ok(text) => loaded.add(source, &text, &self.host),
+                    Err(error) if *optional && error.kind() == std::io::ErrorKind::NotFound => {
+                        loaded.report(source, SourceOutcome::Missing);
                     }
-                }
-                Source::Command { .. } => continue,
-            };
-            match read {
-                Ok(text) => read_identities(&text, name, false, &mut loaded),
-                Err(error) => loaded.reports.push(SourceReport {
-                    name: name.clone(),
-                    outcome: SourceOutcome::Failed(error.to_string()),
-                }),
+                    Err(error) => loaded.report(source, SourceOutcome::Failed(error.to_string())),
+                },
+                Place::Command(_) => {}
             }
         }
         loaded
     }
 
     /// Runs the commands for `recipient`, unless that was done before.
-    fn ask(&self, recipient: &str) -> Arc<Loaded> {
+    fn ask(&self, recipient: &str, ssh: bool) -> Arc<Loaded> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, loaded)) = asked.iter().find(|(known, _)| known == recipient) {
+        let known = asked.iter().find(|(known, of_ssh, _)| known == recipient && *of_ssh == ssh);
+        if let Some((.., loaded)) = known {
             return Arc::clone(loaded);
         }
         let mut loaded = Loaded::default();
         for source in &self.sources {
-            let Source::Command { name, command } = source else { continue };
+            let Place::Command(command) = &source.place else { continue };
+            if source.content == Content::SshKey && !ssh {
+                continue;
+            }
             match self.host.run_command_line(command, &[("SOPS_AGE_RECIPIENT", recipient)]) {
-                Ok(text) => read_identities(&text, name, false, &mut loaded),
-                Err(message) => loaded.reports.push(SourceReport {
-                    name: name.clone(),
-                    outcome: SourceOutcome::Failed(message),
-                }),
+                Ok(text) => loaded.add(source, &text, &self.host),
+                Err(message) => loaded.report(source, SourceOutcome::Failed(message)),
             }
         }
         let loaded = Arc::new(loaded);
-        asked.push((recipient.to_owned(), Arc::clone(&loaded)));
+        asked.push((recipient.to_owned(), ssh, Arc::clone(&loaded)));
         loaded
+    }
+}
+
+fn plain(loaded: &Loaded) -> impl Iterator<Item = &Identity> {
+    loaded.identities.iter().filter(|identity| !identity.asks)
+}
+
+fn asking(loaded: &Loaded) -> impl Iterator<Item = &Identity> {
+    loaded.identities.iter().filter(|identity| identity.asks)
+}
+
+impl Loaded {
+    /// Takes what a source gave.
+    fn add(&mut self, source: &Source, text: &[u8], host: &Arc<dyn Host>) {
+        let lines = match source.content {
+            Content::Lines => identity::read_lines(text, &source.name, host),
+            Content::Words => identity::read_words(text, &source.name, host),
+            Content::SshKey => identity::read_ssh(text, &source.name, host),
+        };
+        let identities = lines.identities.len();
+        self.report(source, SourceOutcome::Loaded { identities, unusable: lines.unusable });
+        self.identities.extend(lines.identities);
+    }
+
+    fn report(&mut self, source: &Source, outcome: SourceOutcome) {
+        self.reports.push(SourceReport { name: source.name.clone(), outcome });
     }
 }
 
@@ -128,82 +177,115 @@ impl fmt::Debug for Identities {
     }
 }
 
-/// Reads the identities of a text, one a line, or one a word.
-fn read_identities(text: &[u8], name: &str, words: bool, loaded: &mut Loaded) {
-    let before = loaded.identities.len();
-    let mut unusable = Vec::new();
-    let encrypted = text.starts_with(b"age-encryption") || text.starts_with(b"-----BEGIN AGE");
-    if encrypted {
-        unusable.push((1, "identity files with a passphrase are not built into this version"));
+/// An attempt to open an armored age file with one set of identities after the other.
+struct Attempt<'w> {
+    wrapped: &'w str,
+    /// The types of the file's stanzas, once they were seen.
+    stanzas: Vec<String>,
+    key: Option<SecretBytes>,
+    /// Why the file, or identities that were for it, failed.
+    failures: Vec<String>,
+    /// Whether the file is damaged, so that no identity can open it.
+    is_damaged: bool,
+}
+
+impl<'w> Attempt<'w> {
+    fn new(wrapped: &'w str) -> Attempt<'w> {
+        let (stanzas, failures) = (Vec::new(), Vec::new());
+        Attempt { wrapped, stanzas, key: None, failures, is_damaged: false }
     }
-    for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if encrypted || line.is_empty() || line.starts_with(b"#") {
-            continue;
+
+    /// Tries identities. Returns whether that is the end of it.
+    fn with<'i>(&mut self, identities: impl Iterator<Item = &'i Identity>) -> bool {
+        let witness = Witness::default();
+        let identities: Vec<Tolerant<'_>> = identities
+            .map(|identity| Tolerant { key: &*identity.key, failure: RefCell::default() })
+            .collect();
+        match self.open(&witness, &identities) {
+            Ok(key) => self.key = Some(key),
+            Err(DecryptError::NoMatchingKeys) => {}
+            Err(error) => {
+                self.is_damaged = true;
+                self.failures.push(error.to_string());
+            }
         }
-        let parts = line.split(|byte| words && byte.is_ascii_whitespace());
-        for part in parts.filter(|part| !part.is_empty()) {
-            match read_identity(part) {
-                Ok(identity) => loaded.identities.push(identity),
-                Err(reason) => unusable.push((number + 1, reason)),
+        self.stanzas = witness.stanzas.into_inner();
+        let failures = identities.into_iter().filter_map(|key| key.failure.into_inner());
+        self.failures.extend(failures.map(|error| error.to_string()));
+        self.key.is_some() || self.is_damaged
+    }
+
+    fn open(
+        &self,
+        witness: &Witness,
+        identities: &[Tolerant<'_>],
+    ) -> Result<SecretBytes, DecryptError> {
+        let decryptor = age::Decryptor::new(ArmoredReader::new(self.wrapped.as_bytes()))?;
+        let tolerant = identities.iter().map(|identity| identity as &dyn age::Identity);
+        let all = std::iter::once(witness as &dyn age::Identity).chain(tolerant);
+        let mut stream = decryptor.decrypt(all)?;
+        // A data key or part has 33 bytes at the most; one byte of room shows what is longer.
+        let mut key = SecretBytes::new();
+        key.resize(64);
+        let mut length = 0;
+        loop {
+            match stream.read(&mut key.as_mut_slice()[length..])? {
+                0 => break,
+                read => length += read,
+            }
+            if length == key.len() {
+                let message = "the text is longer than a data key";
+                return Err(DecryptError::Io(std::io::Error::other(message)));
+            }
+        }
+        key.resize(length);
+        Ok(key)
+    }
+
+    fn finish(self) -> Option<Result<SecretBytes, KeyError>> {
+        if let Some(key) = self.key {
+            return Some(Ok(key));
+        }
+        if self.failures.is_empty() {
+            return None;
+        }
+        let reasons = self.failures.join("; ");
+        let message = format!("failed to decrypt sops data key with age: {reasons}");
+        Some(Err(KeyError::Unwrap { message }))
+    }
+}
+
+/// An identity for no file, which sees what types of stanzas a file has.
+#[derive(Default)]
+struct Witness {
+    stanzas: RefCell<Vec<String>>,
+}
+
+impl age::Identity for Witness {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.stanzas.borrow_mut().push(stanza.tag.clone());
+        None
+    }
+}
+
+/// An identity whose failure does not keep the next one from being tried.
+struct Tolerant<'i> {
+    key: &'i dyn age::Identity,
+    failure: RefCell<Option<DecryptError>>,
+}
+
+impl age::Identity for Tolerant<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        match self.key.unwrap_stanzas(stanzas)? {
+            Ok(key) => Some(Ok(key)),
+            Err(error) => {
+                self.failure.replace(Some(error));
+                None
             }
         }
     }
-    let identities = loaded.identities.len() - before;
-    let outcome = SourceOutcome::Loaded { identities, unusable };
-    loaded.reports.push(SourceReport { name: name.to_owned(), outcome });
-}
-
-fn read_identity(text: &[u8]) -> Result<x25519::Identity, &'static str> {
-    let Ok(text) = std::str::from_utf8(text) else {
-        return Err("unknown identity type");
-    };
-    if text.starts_with("AGE-SECRET-KEY-1") {
-        text.parse().map_err(|_| "malformed age identity")
-    } else if text.starts_with("AGE-SECRET-KEY-PQ-1") {
-        Err("post-quantum identities are not built into this version")
-    } else if text.starts_with("AGE-PLUGIN-") {
-        Err("age plugins are not built into this version")
-    } else {
-        Err("unknown identity type")
-    }
-}
-
-/// Opens an armored age file; `None` if none of the identities is for it.
-fn open(wrapped: &str, identities: &[x25519::Identity]) -> Option<Result<SecretBytes, KeyError>> {
-    if identities.is_empty() {
-        return None;
-    }
-    let failed = |error: &dyn fmt::Display| {
-        Some(Err(KeyError::Unwrap {
-            message: format!("failed to decrypt sops data key with age: {error}"),
-        }))
-    };
-    let armor = ArmoredReader::new(wrapped.as_bytes());
-    let decryptor = match age::Decryptor::new(armor) {
-        Ok(decryptor) => decryptor,
-        Err(error) => return failed(&error),
-    };
-    let identities = identities.iter().map(|identity| identity as &dyn age::Identity);
-    let mut stream = match decryptor.decrypt(identities) {
-        Ok(stream) => stream,
-        Err(DecryptError::NoMatchingKeys) => return None,
-        Err(error) => return failed(&error),
-    };
-    // A data key or part has 33 bytes at the most; one byte of room shows what is longer.
-    let mut key = SecretBytes::new();
-    key.resize(64);
-    let mut length = 0;
-    loop {
-        match stream.read(&mut key.as_mut_slice()[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) => return failed(&error),
-        }
-        if length == key.len() {
-            return failed(&"the text is longer than a data key");
-        }
-    }
-    key.resize(length);
-    Some(Ok(key))
 }

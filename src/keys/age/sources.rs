@@ -12,82 +12,100 @@ const KEY: &str = "SOPS_AGE_KEY";
 const KEY_FILE: &str = "SOPS_AGE_KEY_FILE";
 /// A command that prints age identities.
 const KEY_CMD: &str = "SOPS_AGE_KEY_CMD";
+/// A file with an SSH private key.
+const SSH_KEY_FILE: &str = "SOPS_AGE_SSH_PRIVATE_KEY_FILE";
+/// A command that prints an SSH private key.
+const SSH_KEY_CMD: &str = "SOPS_AGE_SSH_PRIVATE_KEY_CMD";
+
+/// The most that is read of a file with identities, in bytes; age has the same limit.
+pub(super) const MAX_FILE: usize = 16 << 20;
 
 /// A place where identities may be found.
-pub enum Source {
-    /// The identities themselves, separated by white space: `SOPS_AGE_KEY`.
-    Text {
-        /// What the source is called in messages.
-        name: String,
-        /// One identity a word; lines that start with `#` are skipped.
-        text: SecretBytes,
-    },
-    /// A file with one identity a line.
+#[derive(Debug)]
+pub struct Source {
+    /// What the source is called in messages.
+    pub name: String,
+    /// Where they are.
+    pub place: Place,
+    /// What is there.
+    pub content: Content,
+}
+
+/// Where a source is.
+#[derive(Debug)]
+pub enum Place {
+    /// The text itself.
+    Text(SecretBytes),
+    /// A file.
     File {
-        /// What the source is called in messages.
-        name: String,
-        /// The file.
+        /// Its path.
         path: PathBuf,
         /// Whether it is fine for the file not to exist.
         optional: bool,
     },
-    /// A program that prints identities. It is asked last, once for each recipient.
-    Command {
-        /// What the source is called in messages.
-        name: String,
-        /// The command line.
-        command: String,
-    },
+    /// A command line whose program prints the text. It is asked after the others, once for each
+    /// recipient.
+    Command(String),
 }
 
-/// What became of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceReport {
-    /// What the source is called.
-    pub name: String,
-    /// What it gave.
-    pub outcome: SourceOutcome,
-}
-
-/// What a source gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceOutcome {
-    /// The number of identities that were read, and what was wrong with other lines.
-    Loaded {
-        /// Identities.
-        identities: usize,
-        /// The numbers of lines that are no identity, with the reason.
-        unusable: Vec<(usize, &'static str)>,
-    },
-    /// There is no such file.
-    Missing,
-    /// It could not be read or run.
-    Failed(String),
+/// What a source holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// age identities, one a line, or an encrypted file of them.
+    Lines,
+    /// age identities, separated by white space; lines that start with `#` are skipped.
+    Words,
+    /// An SSH private key. It is not read unless a file is for SSH keys.
+    SshKey,
 }
 
 impl Source {
-    /// Returns the places that SOPS looks in, in their order.
-    pub fn of_host(host: &dyn Host) -> Vec<Source> {
-        let mut sources = Vec::new();
-        if let Some(text) = host.variable(KEY) {
-            let text = SecretBytes::from(text.into_encoded_bytes());
-            sources.push(Source::Text { name: KEY.to_owned(), text });
-        }
-        if let Some(path) = path(host, KEY_FILE) {
-            let name = format!("{KEY_FILE} ({})", path.display());
-            sources.push(Source::File { name, path, optional: false });
-        }
-        if let Some(directory) = config_directory(host) {
-            let path = directory.join("sops").join("age").join("keys.txt");
-            let name = path.display().to_string();
-            sources.push(Source::File { name, path, optional: true });
-        }
-        if let Some(command) = path(host, KEY_CMD).and_then(|text| text.to_str().map(str::to_owned))
-        {
-            sources.push(Source::Command { name: KEY_CMD.to_owned(), command });
-        }
-        sources
+    /// Returns a file with identities, which must exist.
+    pub fn file(name: &str, path: impl Into<PathBuf>) -> Source {
+        let place = Place::File { path: path.into(), optional: false };
+        Source { name: name.to_owned(), place, content: Content::Lines }
     }
+
+    /// Returns the places that SOPS looks in, in its order.
+    pub fn of_host(host: &dyn Host) -> Vec<Source> {
+        let ssh = Content::SshKey;
+        let home = path(host, "HOME").map(|home| home.join(".ssh"));
+        let of_user = |path: PathBuf, content| {
+            let name = path.display().to_string();
+            Source { name, place: Place::File { path, optional: true }, content }
+        };
+        let own_ssh = |name| home.as_ref().map(|directory| of_user(directory.join(name), ssh));
+        let key = host.variable(KEY).map(|text| {
+            let place = Place::Text(SecretBytes::from(text.into_encoded_bytes()));
+            Source { name: KEY.to_owned(), place, content: Content::Words }
+        });
+        let key_file = config_directory(host)
+            .map(|directory| of_user(directory.join("sops/age/keys.txt"), Content::Lines));
+        let sources = [
+            named_file(host, SSH_KEY_FILE, ssh),
+            command(host, SSH_KEY_CMD, ssh),
+            own_ssh("id_ed25519"),
+            own_ssh("id_rsa"),
+            key,
+            named_file(host, KEY_FILE, Content::Lines),
+            key_file,
+            command(host, KEY_CMD, Content::Lines),
+        ];
+        sources.into_iter().flatten().collect()
+    }
+}
+
+/// Returns the file that a variable names.
+fn named_file(host: &dyn Host, variable: &str, content: Content) -> Option<Source> {
+    let path = path(host, variable)?;
+    let name = format!("{variable} ({})", path.display());
+    Some(Source { name, place: Place::File { path, optional: false }, content })
+}
+
+/// Returns the command line that a variable holds.
+fn command(host: &dyn Host, variable: &str, content: Content) -> Option<Source> {
+    let command = path(host, variable)?.into_os_string().into_string().ok()?;
+    Some(Source { name: variable.to_owned(), place: Place::Command(command), content })
 }
 
 /// Returns a variable that is not empty.
@@ -108,6 +126,31 @@ fn config_directory(host: &dyn Host) -> Option<PathBuf> {
             home.join(".config")
         })
     })
+}
+
+/// What became of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceReport {
+    /// What the source is called.
+    pub name: String,
+    /// What it gave.
+    pub outcome: SourceOutcome,
+}
+
+/// What a source gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceOutcome {
+    /// The number of identities that were read, and what was wrong with other lines.
+    Loaded {
+        /// Identities; a file with a passphrase counts as one.
+        identities: usize,
+        /// The numbers of lines that are no identity, with the reason.
+        unusable: Vec<(usize, &'static str)>,
+    },
+    /// There is no such file.
+    Missing,
+    /// It could not be read or run.
+    Failed(String),
 }
 
 impl fmt::Display for SourceReport {

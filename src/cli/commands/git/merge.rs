@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::cli::args::git::MergeArgs;
 use crate::cli::context::Context;
+use crate::cli::creation_rule;
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::cli::git::Repository;
@@ -245,6 +246,7 @@ fn sealing(
     };
     let (chosen, other) = if data_key_is_theirs { (theirs, ours) } else { (ours, theirs) };
     if groups.iter().flat_map(|group| &group.keys).any(|key| key.wrapped.is_none()) {
+        creation_rule::adopt_keys(context, context.config.as_deref(), path, &mut groups);
         keys::wrap_all(&mut groups, threshold, &chosen.data_key, &context.credentials)
             .map_err(CliError::from)?;
     }
