@@ -97,17 +97,17 @@ pub fn complete_as_sops(program: &Command, words: &[OsString]) -> Result<Exit, C
         .skip(1)
         .fold(program, |command, word| command.find_subcommand(word).unwrap_or(command));
     let last = words.last().is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"));
-    let mut answer = String::new();
+    let mut answer: Vec<String> = Vec::new();
     if last {
         for argument in command.get_arguments() {
-            let (long, short) = (argument.get_long(), argument.get_short());
-            answer.extend(long.map(|long| format!("--{long}\n")));
-            answer.extend(short.map(|short| format!("-{short}\n")));
+            answer.extend(argument.get_long().map(|long| format!("--{long}")));
+            answer.extend(argument.get_short().map(|short| format!("-{short}")));
         }
     } else {
-        answer.extend(command.get_subcommands().map(|found| format!("{}\n", found.get_name())));
+        answer.extend(command.get_subcommands().map(|found| found.get_name().to_owned()));
     }
-    io::write_stdout(answer.as_bytes())?;
+    answer.push(String::new());
+    io::write_stdout(answer.join("\n").as_bytes())?;
     Ok(Exit::Success)
 }
 
