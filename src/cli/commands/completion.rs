@@ -36,7 +36,7 @@ pub fn run(context: &Context, arguments: &CompletionArgs) -> Result<Exit, CliErr
         Some(shell) => shell.write_registration(COMPLETE, name, name, name, &mut script),
         None => return Err(unknown(&arguments.shell)),
     }
-    .map_err(failed)?;
+    .map_err(|error| failed(&error))?;
     io::write_stdout(&script)?;
     Ok(Exit::Success)
 }
@@ -57,7 +57,7 @@ pub fn complete(
     if words.is_empty() {
         return Ok(Exit::Success);
     }
-    let env = Env::read().map_err(failed)?;
+    let env = Env::read().map_err(|error| failed(&error))?;
     let style = Style {
         short: personality.reads_short_tree_paths(),
         // The other shells quote what they insert.
@@ -78,7 +78,7 @@ pub fn complete(
     let mut answer = Vec::new();
     shell
         .write_complete(&mut program, words, Some(env.directory()), &mut answer)
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     io::write_stdout(&answer)?;
     Ok(Exit::Success)
 }
@@ -116,7 +116,7 @@ fn unknown(shell: &str) -> CliError {
     CliError::new(Exit::Generic, "completion", message)
 }
 
-fn failed(error: std::io::Error) -> CliError {
+fn failed(error: &std::io::Error) -> CliError {
     CliError::new(Exit::Generic, "completion", format!("completion: {error}"))
 }
 
