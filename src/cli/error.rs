@@ -113,7 +113,7 @@ impl CliError {
             }
             // SOPS says `Error:` where the command line itself is wrong, and nowhere else.
             Personality::Sops => {
-                if matches!(self.0.exit, Exit::NoFile | Exit::Conflict) {
+                if matches!(self.0.exit, Exit::NoFile | Exit::KeysOfNoFile | Exit::Conflict) {
                     text.push_str("Error: ");
                 }
                 text.push_str(&self.0.message);

@@ -40,7 +40,7 @@ fn commands_flags_and_files_are_completed() {
     assert_eq!(completed(&sandbox, &["encfile", "decrypt", "--extr"]), ["--extract"]);
     assert_eq!(completed(&sandbox, &["encfile", "decrypt", "app"]), ["app.yaml"]);
     assert_eq!(completed(&sandbox, &["sops", "filest"]), ["filestatus"]);
-    assert_eq!(completed(&sandbox, &["encfile", "decrypt", "--output-type", "d"]), ["dotenv"]);
+    assert_eq!(completed(&sandbox, &["encfile", "decrypt", "--output-type", "dote"]), ["dotenv"]);
 }
 
 #[test]

@@ -27,6 +27,10 @@ assert Sops(file.read_bytes(), **from_stdin).decrypt() == plain
 sealed = Sops(text.encode(), config="config.yaml", **from_stdin).encrypt(to_dict=False)
 assert Sops(sealed, **from_stdin).decrypt() == plain
 
+assert Sops(file).rotate()["port"] != Sops(file).rotate()["port"]
+Sops(file, in_place=True).rotate(to_dict=False)
+assert Sops(file).decrypt() == plain
+
 Sops(file, output="plain.yaml").decrypt(to_dict=False)
 assert Path("plain.yaml").read_text() == text
 try:

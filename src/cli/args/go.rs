@@ -191,23 +191,7 @@ pub(super) fn parse(
                 continue;
             }
         };
-        let value = match (flag.takes, value) {
-            (Takes::Switch | Takes::Boolean, None) => Value::Switch(true),
-            (Takes::Switch | Takes::Boolean, Some(text)) => match boolean(text) {
-                Some(on) => Value::Switch(on),
-                None => {
-                    let text = text.display();
-                    return Err(format!(
-                        "invalid boolean value \"{text}\" for -{name}: parse error"
-                    ));
-                }
-            },
-            (_, Some(text)) => Value::Text(text.to_owned()),
-            (_, None) => match rest.next() {
-                Some(text) => Value::Text(text.clone()),
-                None => return Err(format!("flag needs an argument: -{name}")),
-            },
-        };
+        let value = given_value(&flag, name, value, &mut rest)?;
         let before = parsed.flags.iter().position(|given| given.flag == flag);
         if let Some(before) = before {
             if parsed.flags[before].spelling != name {
@@ -222,4 +206,21 @@ pub(super) fn parse(
         parsed.flags.push(Given { flag, spelling: name.to_owned(), value });
     }
     Ok(parsed)
+}
+
+/// Returns what is given with a flag: behind `=`, or in the next argument.
+fn given_value<'a>(
+    flag: &Flag,
+    name: &str,
+    behind: Option<&OsStr>,
+    rest: &mut impl Iterator<Item = &'a OsString>,
+) -> Result<Value, String> {
+    if let Takes::Value | Takes::Values = flag.takes {
+        let value = behind.map(OsStr::to_owned).or_else(|| rest.next().cloned());
+        return value.map(Value::Text).ok_or_else(|| format!("flag needs an argument: -{name}"));
+    }
+    let Some(text) = behind else { return Ok(Value::Switch(true)) };
+    boolean(text).map(Value::Switch).ok_or_else(|| {
+        format!("invalid boolean value \"{}\" for -{name}: parse error", text.display())
+    })
 }

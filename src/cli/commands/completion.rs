@@ -36,7 +36,7 @@ pub fn run(context: &Context, arguments: &CompletionArgs) -> Result<Exit, CliErr
         Some(shell) => shell.write_registration(COMPLETE, name, name, name, &mut script),
         None => return Err(unknown(&arguments.shell)),
     }
-    .map_err(failed)?;
+    .map_err(|error| failed(&error))?;
     io::write_stdout(&script)?;
     Ok(Exit::Success)
 }
@@ -57,7 +57,7 @@ pub fn complete(
     if words.is_empty() {
         return Ok(Exit::Success);
     }
-    let env = Env::read().map_err(failed)?;
+    let env = Env::read().map_err(|error| failed(&error))?;
     let style = Style {
         short: personality.reads_short_tree_paths(),
         // The other shells quote what they insert.
@@ -78,7 +78,7 @@ pub fn complete(
     let mut answer = Vec::new();
     shell
         .write_complete(&mut program, words, Some(env.directory()), &mut answer)
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     io::write_stdout(&answer)?;
     Ok(Exit::Success)
 }
@@ -97,17 +97,17 @@ pub fn complete_as_sops(program: &Command, words: &[OsString]) -> Result<Exit, C
         .skip(1)
         .fold(program, |command, word| command.find_subcommand(word).unwrap_or(command));
     let last = words.last().is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"));
-    let mut answer = String::new();
+    let mut answer: Vec<String> = Vec::new();
     if last {
         for argument in command.get_arguments() {
-            let (long, short) = (argument.get_long(), argument.get_short());
-            answer.extend(long.map(|long| format!("--{long}\n")));
-            answer.extend(short.map(|short| format!("-{short}\n")));
+            answer.extend(argument.get_long().map(|long| format!("--{long}")));
+            answer.extend(argument.get_short().map(|short| format!("-{short}")));
         }
     } else {
-        answer.extend(command.get_subcommands().map(|found| format!("{}\n", found.get_name())));
+        answer.extend(command.get_subcommands().map(|found| found.get_name().to_owned()));
     }
-    io::write_stdout(answer.as_bytes())?;
+    answer.push(String::new());
+    io::write_stdout(answer.join("\n").as_bytes())?;
     Ok(Exit::Success)
 }
 
@@ -116,7 +116,7 @@ fn unknown(shell: &str) -> CliError {
     CliError::new(Exit::Generic, "completion", message)
 }
 
-fn failed(error: std::io::Error) -> CliError {
+fn failed(error: &std::io::Error) -> CliError {
     CliError::new(Exit::Generic, "completion", format!("completion: {error}"))
 }
 
