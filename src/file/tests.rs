@@ -224,3 +224,28 @@ fn a_text_that_cannot_be_kept_is_encrypted_in_canonical_form() {
     let text = text.replace("\"x\"", "\"y\"");
     assert_eq!(utf8(&open("yaml", again.as_bytes()).unwrap().text().unwrap()), text);
 }
+
+#[test]
+fn a_conversion_drops_the_comments_that_the_other_format_cannot_hold() {
+    let text = "# top\ns:\n  # one\n  # two\n  a: 1\n  # b1\n  # b2\n  b: x\n  # end\n# foot\n";
+    let convert = |to: &str, rule| {
+        let plan = Plan {
+            metadata: metadata(rule),
+            data_key: &key(),
+            output: by_name(to).unwrap(),
+            layout: Layout::default(),
+            previous: None,
+            allow_nothing_selected: true,
+        };
+        let sealed = encrypt(document("yaml", text.as_bytes()), plan).unwrap();
+        let opened = open(to, &sealed).unwrap();
+        assert!(opened.unreadable_comments().is_empty());
+        utf8(&opened.text().unwrap()).to_owned()
+    };
+    // As SOPS: the first in front of a section, the last in front of a key.
+    assert_eq!(convert("ini", None), ";  one\n[s]\n; b2\na = 1\n; end\nb = x\n;  foot\n");
+    assert!(!convert("json", None).contains("one"));
+    // In clear they are joined.
+    let clear = convert("ini", Some(("encrypted_regex", "^a$")));
+    assert!(clear.contains("; b1\n; b2\n"), "{clear}");
+}

@@ -5,6 +5,8 @@
 //! decided by the *encrypted* layout: where it is another than in the plain text, the comment is
 //! sealed again for it.
 
+use std::collections::HashSet;
+
 use crate::crypt::canonical::{self, ValueType};
 use crate::crypt::data_key::DataKey;
 use crate::crypt::gcm::Cipher;
@@ -150,43 +152,66 @@ fn compare_comments(
     if in_place {
         found.sort_by_key(|comment| comment.span);
         planned.sort_by_key(|comment| comment.span);
-    } else if found.is_empty() {
-        // The other format has no comments.
-        return Ok(Edits::new());
+        if found.len() != planned.len() {
+            return Err(unstable());
+        }
     }
-    if found.len() != planned.len() {
-        return Err(unstable());
+    let mut clear = HashSet::new();
+    if !in_place {
+        let clear_texts = planned.iter().filter(|comment| !comment.sealed);
+        clear.extend(clear_texts.flat_map(|comment| lines(meant.text(comment.text))));
     }
     let mut edits = Edits::new();
     let mut sealer = Sealer::new(cipher);
     let mut opened = SecretBytes::new();
-    for (found, planned) in found.iter().zip(planned) {
+    let mut planned = planned.into_iter();
+    for found in found {
         let text = tree.text(found.text);
-        let plain = meant.text(planned.text);
-        if !planned.sealed {
-            if text != plain {
-                return Err(unstable());
-            }
+        // Another format may join those in clear, and drop any: as SOPS, without a word.
+        if !in_place && lines(text).all(|line| clear.contains(line)) {
             continue;
         }
-        let planned_path = &leaves.paths[planned.path.range()];
-        opened.resize(0);
-        let kind =
-            Sealed::parse(text).and_then(|text| text.open(cipher, planned_path, &mut opened));
-        let same = kind.is_ok_and(|kind| kind.kind == ValueType::Comment) && *opened == *plain;
-        if !same || !found.selected {
+        let mut is_found = |planned: &&PlainComment| {
+            let plain = meant.text(planned.text);
+            if !planned.sealed {
+                return text == plain;
+            }
+            let path = &leaves.paths[planned.path.range()];
+            opened.resize(0);
+            let kind = Sealed::parse(text).and_then(|text| text.open(cipher, path, &mut opened));
+            kind.is_ok_and(|kind| kind.kind == ValueType::Comment) && *opened == *plain
+        };
+        let planned = if in_place {
+            planned.next().filter(&mut is_found)
+        } else {
+            planned.by_ref().filter(|comment| comment.sealed).find(&mut is_found)
+        };
+        let planned = planned.ok_or_else(unstable)?;
+        if !planned.sealed {
+            continue;
+        }
+        if !found.selected {
             return Err(unstable());
         }
         let path = &paths[found.path.range()];
-        if path != planned_path {
+        if path != &leaves.paths[planned.path.range()] {
             let mut again = SecretBytes::new();
             sealer
-                .seal(ValueType::Comment, plain, path, &mut again)
+                .seal(ValueType::Comment, meant.text(planned.text), path, &mut again)
                 .map_err(|error| FileError::Value { path: String::new(), position: None, error })?;
             edits.replace(found.span, &again);
         }
     }
     Ok(edits)
+}
+
+/// Returns the lines of a comment without what formats write differently.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let marker = |byte: &u8| matches!(byte, b'#' | b';' | b' ' | b'\t');
+    text.split(|&byte| byte == b'\n').map(move |line| {
+        let start = line.iter().position(|byte| !marker(byte)).unwrap_or(line.len());
+        line[start..].trim_ascii_end()
+    })
 }
 
 /// Compares the decrypted values with those that were meant.

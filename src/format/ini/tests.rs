@@ -392,15 +392,18 @@ fn a_tree_of_another_format_is_written_if_ini_can_hold_it() {
             &["+s", "a=1", "a=2", "-"],
             "an INI section cannot hold the same key twice at `[\"s\"][\"a\"]`",
         ),
-        (
-            &["+s", "a=1", "#ENC[AES256_GCM,x]", "#ENC[AES256_GCM,y]", "-"],
-            "INI has one comment for each key and section: two encrypted ones in a row cannot be \
-             written at `[\"s\"]`",
-        ),
     ] {
         let error = Ini.emit(&built(steps), &Layout::default()).unwrap_err();
         assert_eq!(error.to_string(), message);
     }
+    // Of encrypted comments in a row SOPS keeps the first in front of a section, else the last.
+    let (x, y) = ("#ENC[AES256_GCM,x]", "#ENC[AES256_GCM,y]");
+    let tree = built(&["#top", x, "+s", x, y, "a=1", y, x, "b=2", x, y, "-", x, y]);
+    assert_eq!(
+        text(&Ini.emit(&tree, &Layout::default()).unwrap()),
+        "; ENC[AES256_GCM,x]\n[s]\n; ENC[AES256_GCM,x]\na = 1\n; ENC[AES256_GCM,y]\nb = 2\n; \
+         ENC[AES256_GCM,y]\n"
+    );
     // A key that SOPS would write as a comment.
     let tree = built(&["+s", ";k=1", "-"]);
     assert_eq!(text(&Ini.emit(&tree, &Layout::default()).unwrap()), "[s]\n`;k` = 1\n");

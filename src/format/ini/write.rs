@@ -168,6 +168,7 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
         writer.section(id, is_first)?;
         is_first = false;
     }
+    writer.keep_one(None);
     writer.comments(true)?;
     Ok(writer.out)
 }
@@ -212,7 +213,10 @@ impl<'t> Writer<'t> {
         let mut members = tree.children(id).peekable();
         let comments =
             std::iter::from_fn(|| members.next_if(|&member| tree.node(member).kind.is_comment()));
+        let comments: Vec<NodeId> = comments.collect();
+        let first = comments.first().copied();
         self.comments.extend(comments);
+        self.keep_one(first);
         let entries = self.entries(members)?;
         let has_header = !is_first || name != DEFAULT;
         if !has_header && entries.is_empty() {
@@ -231,6 +235,7 @@ impl<'t> Writer<'t> {
         let width = entries.iter().map(|entry| entry.key.len()).max().unwrap_or(0);
         for entry in entries {
             self.comments.extend(entry.comments);
+            self.keep_one(self.comments.last().copied());
             self.comments(false)?;
             self.out.extend_from_slice(&entry.key);
             for _ in entry.key.len()..width {
@@ -273,20 +278,22 @@ impl<'t> Writer<'t> {
         Ok(entries)
     }
 
+    /// Drops all waiting comments but `kept`, as SOPS does, where an encrypted one is among several:
+    /// INI has one comment for each key and section, and those in a row would become one.
+    fn keep_one(&mut self, kept: Option<NodeId>) {
+        let sealed = |&id: &NodeId| self.tree.comment(id).is_some_and(comments::is_ciphertext);
+        if self.comments.len() > 1 && self.comments.iter().any(sealed) {
+            let kept = kept.or(self.comments.last().copied());
+            self.comments.clear();
+            self.comments.extend(kept);
+        }
+    }
+
     /// Writes the comments that wait, as SOPS does.
     fn comments(&mut self, of_section: bool) -> Result<(), EmitError> {
         let tree = self.tree;
-        let mut several = self.comments.len() > 1;
         for id in std::mem::take(&mut self.comments) {
             let text = tree.comment(id).unwrap_or_default();
-            if std::mem::take(&mut several) && comments::is_ciphertext(text) {
-                let message = "INI has one comment for each key and section: two encrypted ones \
-                               in a row cannot be written";
-                return Err(match tree.path(id) {
-                    path if path.is_empty() => EmitError::whole(message),
-                    path => EmitError { message: message.into(), path: Some(path) },
-                });
-            }
             for line in text.split(|&byte| byte == b'\n') {
                 // Above a section SOPS keeps the blanks at the start of a line.
                 if of_section && !line.starts_with(b"#") && !line.starts_with(b";") {
