@@ -28,7 +28,7 @@ use crate::selector::Selector;
 use crate::span::Position;
 use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
-pub use inspect::{InClear, LeafPlace, LeafPlaces};
+pub use inspect::{InClear, LeafPlace, LeafPlaces, left_in_clear};
 pub use reuse::Previous;
 pub use seal::{Plan, encrypt};
 

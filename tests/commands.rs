@@ -14,4 +14,5 @@ mod exec_file;
 mod exports;
 mod filestatus;
 mod rekey;
+mod set;
 mod writes;
