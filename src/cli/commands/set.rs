@@ -90,6 +90,7 @@ fn changed(
     };
     let is_same = changed.document.tree().has_same_values(old.tree());
     if is_same && (arguments.idempotent || context.personality.accepts_unchanged_edit()) {
+        context.ui.note(format_args!("{} is so already; nothing was written", path.display()));
         return Ok(Exit::Success);
     }
     if file::has_metadata(&changed.document) {
