@@ -31,7 +31,7 @@ use crate::span::Position;
 use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
 pub use encrypt::{Plan, encrypt};
-pub use inspect::{InClear, LeafPlace, LeafPlaces};
+pub use inspect::{InClear, LeafPlace, LeafPlaces, left_in_clear};
 pub use reuse::Previous;
 
 /// An encrypted file, read but not opened.

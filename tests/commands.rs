@@ -15,5 +15,6 @@ mod exec_file;
 mod exports;
 mod filestatus;
 mod rekey;
+mod set;
 mod toml;
 mod writes;

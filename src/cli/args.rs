@@ -20,6 +20,7 @@ pub mod opening;
 pub mod rotate;
 pub mod rules;
 pub mod services;
+pub mod set;
 pub mod types;
 pub mod updatekeys;
 pub mod variables;
@@ -49,6 +50,7 @@ pub use self::opening::OpenArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
+pub use self::set::{ChangeArgs, SetArgs, UnsetArgs};
 pub use self::types::{InputTypeArgs, OutputType, PlainTypeArgs, TypeArgs};
 pub use self::updatekeys::UpdatekeysArgs;
 pub use self::variables::VariableArgs;
@@ -117,4 +119,8 @@ pub enum Command {
     Completion(CompletionArgs),
     /// Write the manual pages
     Man(ManArgs),
+    /// Set one value of an encrypted file
+    Set(Box<SetArgs>),
+    /// Remove one value of an encrypted file
+    Unset(Box<UnsetArgs>),
 }

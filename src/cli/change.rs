@@ -51,7 +51,8 @@ impl Subject {
         opening: &OpenArgs,
     ) -> Result<Subject, CliError> {
         let order = decryption_order(context.personality, opening.decryption_order.as_deref())?;
-        let (text, stamp) = context.read_with_stamp(path)?;
+        let (text, stamp) =
+            context.read_with_stamp(path).map_err(|failure| context.not_read(path, failure))?;
         let file = context.parse_encrypted(text, path, path, types.input())?;
         let (opened, data_key) = context.open(file, path, opening.ignore_mac, &order)?;
         let format = opened.format();

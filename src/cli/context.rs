@@ -102,6 +102,18 @@ impl Context {
         Ok(io::read_with_stamp(&self.env.absolute(path))?)
     }
 
+    /// Returns the error of a file that could not be read, for the commands that have a missing
+    /// file among the others as SOPS.
+    pub fn not_read(&self, path: &Path, failure: CliError) -> CliError {
+        if failure.exit() != Exit::NoFile || self.personality.tells_missing_files_apart() {
+            return failure;
+        }
+        let name = self.env.absolute(path);
+        let message =
+            format!("Error reading file: open {}: no such file or directory", name.display());
+        CliError::new(Exit::Input, "no-file", message)
+    }
+
     /// Reads the text of an encrypted file.
     ///
     /// # Errors

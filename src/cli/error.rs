@@ -34,6 +34,8 @@ struct Report {
     place: Option<(PathBuf, Option<Position>)>,
     details: Vec<String>,
     help: Vec<String>,
+    /// Whether the arguments are wrong, and not what they name.
+    usage: bool,
 }
 
 impl CliError {
@@ -46,6 +48,7 @@ impl CliError {
             place: None,
             details: Vec::new(),
             help: Vec::new(),
+            usage: matches!(exit, Exit::NoFile | Exit::KeysOfNoFile | Exit::Conflict),
         }))
     }
 
@@ -98,6 +101,12 @@ impl CliError {
         self
     }
 
+    /// Says that it is about the arguments.
+    pub fn usage(mut self) -> CliError {
+        self.0.usage = true;
+        self
+    }
+
     /// Returns how the program ends.
     pub fn exit(&self) -> Exit {
         self.0.exit
@@ -113,7 +122,7 @@ impl CliError {
             }
             // SOPS says `Error:` where the command line itself is wrong, and nowhere else.
             Personality::Sops => {
-                if matches!(self.0.exit, Exit::NoFile | Exit::KeysOfNoFile | Exit::Conflict) {
+                if self.0.usage {
                     text.push_str("Error: ");
                 }
                 text.push_str(&self.0.message);

@@ -134,14 +134,7 @@ pub fn opened(
     format: Option<&'static dyn FileFormat>,
 ) -> Result<DecryptedFile, CliError> {
     let order = decryption_order(context.personality, arguments.decryption_order.as_deref())?;
-    let text = context.read(path).map_err(|failure| {
-        if failure.exit() != Exit::NoFile || context.personality.tells_missing_files_apart() {
-            return failure;
-        }
-        let message =
-            format!("Error reading file: open {}: no such file or directory", path.display());
-        CliError::new(Exit::Input, "no-file", message)
-    })?;
+    let text = context.read(path).map_err(|failure| context.not_read(path, failure))?;
     let file = context.parse_encrypted(text, path, path, format)?;
     Ok(context.open(file, path, false, &order)?.0)
 }

@@ -133,6 +133,12 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether a value is refused that the file's own rule leaves in clear and the config's would
+    /// encrypt; SOPS stores it in clear.
+    pub fn compares_rules(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether a signal during an edit exits with 128 and its number; SOPS exits with 1.
     pub fn exits_with_signal(self) -> bool {
         self.is_encfile()

@@ -10,7 +10,7 @@ use crate::secret::SecretBytes;
 use crate::span::SourceTooLong;
 use crate::tree::operation::{Operation, nested};
 use crate::tree::path::{Component, TreePath, TreePathError};
-use crate::tree::{NodeId, NodeKind, TextRef, Tree};
+use crate::tree::{NodeId, NodeKind, Step, TextRef, Tree};
 
 /// A document with a change.
 #[derive(Debug)]
@@ -37,6 +37,9 @@ impl Document {
             as_text = as_texts(value)?;
             &as_text
         };
+        if path.components().len() + depth_of(value) > MAX_DEPTH {
+            return Err(ChangeError::TooDeep);
+        }
         let Place { node, depth } = self.place(path)?;
         let steps = &path.components()[depth..];
         let mut actual = path.components().to_vec();
@@ -110,7 +113,12 @@ impl Document {
 
     fn changed(&self, operation: &Operation<'_>, path: TreePath) -> Result<Changed, ChangeError> {
         let meant = operation.apply(&self.tree)?;
-        let edits = self.format.amend(&self.tree, operation)?;
+        // A value alone has no path of its own.
+        let named = |error: EmitError| EmitError {
+            path: error.path.filter(|path| !path.is_empty()),
+            message: error.message,
+        };
+        let edits = self.format.amend(&self.tree, operation).map_err(named)?;
         let text = edits.and_then(|edits| edits.try_apply(self.text()));
         if let Some(document) = text.and_then(|text| self.reads_as(text, &meant)) {
             return Ok(Changed { document, path, in_place: true });
@@ -128,6 +136,23 @@ impl Document {
             || (!self.format.keeps_order() && document.tree.has_same_entries(meant));
         same.then_some(document)
     }
+}
+
+/// How deep a value can be set, in levels of its path and its own: a text may be indented by all.
+const MAX_DEPTH: usize = 1000;
+
+/// Returns how deep a value is nested.
+fn depth_of(value: &Tree) -> usize {
+    let (mut depth, mut most) = (0usize, 0);
+    for step in value.walk(None) {
+        match step {
+            Step::Enter(_) => depth += 1,
+            Step::Leave(_) => depth -= 1,
+            Step::Leaf(_) => {}
+        }
+        most = most.max(depth);
+    }
+    most
 }
 
 /// How far a path leads.
@@ -167,6 +192,9 @@ pub enum ChangeError {
     /// There is no document.
     #[error("there is no document")]
     NoDocument,
+    /// The value would be nested too deep.
+    #[error("the value would be nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
     /// The result is too long.
     #[error(transparent)]
     TooLong(#[from] SourceTooLong),
@@ -174,3 +202,8 @@ pub enum ChangeError {
     #[error("the changed text would not read back as it should")]
     Unstable,
 }
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,20 @@ pub(super) fn in_clear(
     InClear { values: places(tree, &values), comments: places(tree, &comments) }
 }
 
+/// Returns the values with content that a rule leaves in clear, in tree order.
+pub fn left_in_clear(tree: &Tree, selector: &Selector) -> Vec<NodeId> {
+    let mut leaves = Leaves::new(selector);
+    let mut clear = Vec::new();
+    while let Some(id) = leaves.next(tree) {
+        if let Some(text) = tree.comment(id) {
+            leaves.selects_comment(text);
+        } else if !leaves.selects_value(tree, id) && has_content(tree, id) {
+            clear.push(id);
+        }
+    }
+    clear
+}
+
 /// Returns whether a value or comment begins as a ciphertext does.
 pub(super) fn looks_sealed_at(tree: &Tree, id: NodeId) -> bool {
     text(tree, id).is_some_and(looks_sealed)

@@ -7,6 +7,7 @@ use crate::format::{
 };
 use crate::secret::SecretBytes;
 use crate::span::Span;
+use crate::tree::operation::Operation;
 use crate::tree::{Key, KeyType, NodeId, NodeKind, Site, TextRef, Tree, TreeBuilder, Value};
 
 /// The key of the one value.
@@ -96,6 +97,17 @@ impl FileFormat for Binary {
         _value: &str,
     ) -> Result<Edits, EmitError> {
         Err(EmitError::whole("plain bytes have no place for the metadata"))
+    }
+
+    fn amend(&self, tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
+        let Operation::Replace { id, value } = *operation else { return Ok(None) };
+        let content = value.documents().next().and_then(|root| value.value(root));
+        let (Some(span), Some(Value::Text(content))) = (tree.node(id).span, content) else {
+            return Ok(None);
+        };
+        let mut edits = Edits::new();
+        edits.replace(span, content);
+        Ok(Some(edits))
     }
 
     fn emit(&self, tree: &Tree, _layout: &Layout) -> Result<SecretBytes, EmitError> {

@@ -45,7 +45,7 @@ mod properties;
 mod splice;
 mod style;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod text;
 
 /// The longest text. Escapes make a text half as long again at most, and base64 is decoded beside

@@ -92,7 +92,8 @@ pub fn nested(steps: &[Component], value: &Tree) -> Result<Tree, SourceTooLong> 
     }
     for (number, node) in value.nodes.iter().enumerate() {
         let key = if number == 0 { key } else { node.key };
-        nodes.push(Node { key, end: node.end + steps.len() as u32, ..*node });
+        let end = node.end + steps.len() as u32;
+        nodes.push(Node { key, end, site: Site::default(), ..*node });
     }
     tree.nodes = nodes;
     Ok(tree)

@@ -21,7 +21,7 @@ pub(super) fn amend(tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edi
         }
         Operation::Append { key: Some(key), value, .. } => text.append_section(key, value),
         Operation::Append { key: None, .. } => Ok(None),
-        Operation::Remove { id } if is_section(tree, id) => Ok(text.remove_section(id)),
+        Operation::Remove { id } if is_section(tree, id) => text.remove_section(id),
         Operation::Remove { id } => Ok(text.remove(id)),
     }
 }
@@ -108,8 +108,12 @@ impl Text<'_> {
     }
 
     /// Removes a section with its header, its comments and a blank line.
-    fn remove_section(&self, section: NodeId) -> Option<Edits> {
-        let name = self.tree.node(section).key?.span?;
+    fn remove_section(&self, section: NodeId) -> Result<Option<Edits>, EmitError> {
+        let Some(name) = self.tree.node(section).key.and_then(|key| key.span) else {
+            let message = "the keys in front of the first section are in no section that could be \
+                           removed; remove each of them";
+            return Err(EmitError::at(self.tree, section, message));
+        };
         let start = line_start(self.source, name.start as usize - 1);
         let end = self.end_of_section(section);
         let behind = scan::line_end(self.source, end);
@@ -126,7 +130,7 @@ impl Text<'_> {
         };
         let mut edits = Edits::new();
         edits.remove(lines);
-        Some(edits)
+        Ok(Some(edits))
     }
 
     /// Returns the place of whole lines: with the break in front of them, if the last has none.

@@ -3,7 +3,7 @@
 use crate::format::{EmitError, Layout, find};
 use crate::number;
 use crate::secret::SecretBytes;
-use crate::tree::{NodeId, NodeKind, Step, Tree, Value};
+use crate::tree::{Node, NodeId, NodeKind, Step, Tree, Value};
 
 /// Writes the value of a leaf.
 pub(super) fn scalar(tree: &Tree, id: NodeId, out: &mut SecretBytes) -> Result<(), EmitError> {
@@ -116,7 +116,7 @@ pub(super) struct Place<'a> {
     pub(super) colon: &'a [u8],
     /// The comma, with the blank behind it where all stands on one line.
     pub(super) comma: &'a [u8],
-    /// Whether numbers are spelled as in the source of the tree, which is JSON.
+    /// Whether floats are spelled as in the source of the tree, which is JSON.
     pub(super) spelled: bool,
 }
 
@@ -133,8 +133,8 @@ pub(super) fn value(
             Step::Leaf(id) if tree.node(id).kind.is_comment() => {}
             Step::Leaf(id) => {
                 writer.start(tree, id)?;
-                match tree.node(id).span {
-                    Some(span) if place.spelled => {
+                match *tree.node(id) {
+                    Node { kind: NodeKind::Float(_), span: Some(span), .. } if place.spelled => {
                         writer.out.extend_from_slice(&tree.source()[span.range()]);
                     }
                     _ => scalar(tree, id, writer.out)?,

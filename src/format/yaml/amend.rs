@@ -91,9 +91,21 @@ impl<'t> Text<'t> {
     fn amend(&self, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
         match *operation {
             Operation::Replace { id, value } => self.replace(id, value, operation),
-            Operation::Append { container, key, value } => self.append(container, key, value),
+            Operation::Append { container, key, value } => {
+                let edits = self.append(container, key, value)?;
+                // An empty collection may hold comments, for which there is no place then.
+                Ok(edits.filter(|edits| !self.removes_comment(edits, Span::default())))
+            }
             Operation::Remove { id } => self.remove(id),
         }
+    }
+
+    /// Returns whether a comment would be gone that does not stand in `own`.
+    fn removes_comment(&self, edits: &Edits, own: Span) -> bool {
+        let comments = self.tree.nodes().iter().filter(|node| node.kind.is_comment());
+        let strays = self.tree.strays().iter().map(|stray| stray.span);
+        let mut places = comments.filter_map(|node| node.span).chain(strays);
+        places.any(|place| !own.contains(place) && edits.spans().any(|edit| edit.contains(place)))
     }
 
     /// Returns the entries or members of a collection, without the comments between them.
@@ -116,7 +128,8 @@ impl<'t> Text<'t> {
         if node.site.flow {
             return amend_flow::replace(self, id, value);
         }
-        self.rewrite(id, value)
+        let rendered = self.rendered(id, node.key.is_none(), value)?;
+        Ok(self.rewrite(id, rendered))
     }
 
     /// Writes a scalar over another, in its style.
@@ -138,28 +151,22 @@ impl<'t> Text<'t> {
 
     /// Exchanges the value of an entry or member that stands in block style; its key or dash stays
     /// and the comment behind that.
-    fn rewrite(&self, id: NodeId, value: &Tree) -> Result<Option<Edits>, EmitError> {
+    fn rewrite(&self, id: NodeId, rendered: Rendered) -> Option<Edits> {
         let source = self.source;
         let node = self.tree.node(id);
-        let Some(head) = self.head_end(id) else { return Ok(None) };
-        let Some(Rendered { first, mut lines }) = self.rendered(id, node.key.is_none(), value)?
-        else {
-            return Ok(None);
-        };
+        let head = self.head_end(id)?;
+        let Rendered { first, mut lines } = rendered;
         let mut edits = Edits::new();
-        let end = match node.span {
-            Some(span) if !span.is_empty() => value_end(self.tree, id).max(head),
-            _ => head,
-        };
+        let end = self.end_of_value(id).max(head);
         let line = line_end(source, head);
         if let (Style::Literal | Style::Folded, Some(span)) = (node.site.style, node.span) {
             let scalar = BlockScalar::read(source, span);
-            edits.replace(Span::new(head, scalar.header.end as usize), &first);
+            edits.replace(place(head, scalar.header.end as usize), &first);
             if !source[scalar.content.range()].ends_with(b"\n") {
                 without_break(&mut lines);
             }
             edits.replace(scalar.content, &lines);
-            return Ok(Some(edits));
+            return Some(edits);
         }
         // Up to the end of the last line of the value, with the comment behind it where that is
         // one of the old collection's own.
@@ -180,24 +187,24 @@ impl<'t> Text<'t> {
         if below {
             let properties = node.site.properties.map_or(head, |span| span.end as usize);
             if properties > line {
-                return Ok(None);
+                return None;
             }
             let rest = &source[properties..line];
             let comment = line - rest.trim_ascii_start().len();
-            edits.replace(Span::new(head, comment), &first);
+            edits.replace(place(head, comment), &first);
             if comment < line {
                 edits.insert(comment, b" ");
             }
-            edits.replace(Span::new(line, last.max(line)), &lines);
+            edits.replace(place(line, last.max(line)), &lines);
         } else if is_block {
             let mut text = first;
             text.extend_from_slice(&lines);
-            edits.replace(Span::new(head, last), &text);
+            edits.replace(place(head, last), &text);
         } else {
-            edits.replace(Span::new(head, end), &first);
+            edits.replace(place(head, end), &first);
             edits.insert(line_end(source, end), &lines);
         }
-        Ok(Some(edits))
+        Some(edits)
     }
 
     fn append(
@@ -215,9 +222,10 @@ impl<'t> Text<'t> {
                 true if self.tree.documents().count() == 1 => self.fill_root(&whole),
                 true => Ok(None),
                 false if node.site.flow => amend_flow::replace(self, container, &whole),
-                // The comments of an empty collection would have to move.
-                false if node.end() > container.index() + 1 => Ok(None),
-                false => self.rewrite(container, &whole),
+                false => {
+                    let rendered = self.rendered(container, node.key.is_none(), &whole)?;
+                    Ok(self.rewrite(container, rendered))
+                }
             };
         };
         if node.site.style == Style::Flow {
@@ -234,9 +242,7 @@ impl<'t> Text<'t> {
                 entry.push(b':');
             }
         }
-        let Some(Rendered { first, lines }) = self.rendered(last, key.is_none(), value)? else {
-            return Ok(None);
-        };
+        let Rendered { first, lines } = self.rendered(last, key.is_none(), value)?;
         let quoted =
             value.documents().next().and_then(|root| self.quoted_like(container, value, root));
         match quoted {
@@ -289,16 +295,26 @@ impl<'t> Text<'t> {
                 NodeKind::List => "[]",
                 _ => "{}",
             };
-            let alone = self.tree.children(container).all(|child| child == id);
+            let rendered = Rendered {
+                first: SecretBytes::from([b" ", brackets.as_bytes()].concat()),
+                lines: SecretBytes::new(),
+            };
             let is_root = self.tree.documents().any(|root| root == container);
-            if alone && !is_root {
-                let empty = crate::format::json::parse_value(SecretBytes::from(brackets))
-                    .map_err(|error| EmitError::whole(error.to_string()))?;
-                return self.rewrite(container, &empty);
+            if !is_root
+                && let Some(edits) = self.rewrite(container, rendered)
+                && !self.removes_comment(&edits, place(start, end))
+            {
+                return Ok(Some(edits));
             }
-            // In its place, so that the comments around it stay where they are.
+            // In its place, so that the comments above it stay where they are.
             let last = without_break_at(self.source, end);
-            edits.replace(Span::new(start, last), brackets.as_bytes());
+            let outside = self.tree.node(container).site.indent as usize;
+            if !is_root && own_line && start - line <= outside {
+                let mut spaces = SecretBytes::new();
+                write_spaces(&mut spaces, outside + 2 - (start - line));
+                edits.insert(start, &spaces);
+            }
+            edits.replace(place(start, last), brackets.as_bytes());
             return Ok(Some(edits));
         }
         if own_line {
@@ -310,10 +326,10 @@ impl<'t> Text<'t> {
         let next = self.start(next);
         let between = &self.source[end.min(next)..next];
         if between.iter().all(|&byte| byte == b' ') {
-            edits.remove(Span::new(start, next));
+            edits.remove(place(start, next));
         } else {
             let before = self.source[..start].trim_ascii_end().len();
-            edits.remove(Span::new(before, without_break_at(self.source, end)));
+            edits.remove(place(before, without_break_at(self.source, end)));
         }
         Ok(Some(edits))
     }
@@ -346,43 +362,55 @@ impl<'t> Text<'t> {
             let blanks = self.source[end..].iter().take_while(|&&byte| byte == b' ').count();
             return (self.source.get(end + blanks) == Some(&b':')).then_some(end + blanks + 1);
         }
-        let value = node.site.properties.or(node.span)?.start.min(node.span?.start) as usize;
-        let before = self.source[..value].trim_ascii_end();
-        before.ends_with(b"-").then_some(before.len())
+        let value = node.span?.start;
+        let value = node.site.properties.map_or(value, |before| before.start.min(value)) as usize;
+        // The dash stands in the column of the list, above comments and blank lines maybe.
+        let mut line = line_start(self.source, value);
+        loop {
+            let dash = line + node.site.indent as usize;
+            if dash < value && self.source[dash] == b'-' {
+                return Some(dash + 1);
+            }
+            let text = self.source[line..value].trim_ascii_start();
+            if line == 0 || !(text.is_empty() || text.starts_with(b"#")) {
+                return None;
+            }
+            line = line_start(self.source, without_break_at(self.source, line));
+        }
+    }
+
+    /// Returns where the text of a value ends; behind the colon or dash, if it has none.
+    fn end_of_value(&self, id: NodeId) -> usize {
+        match self.tree.node(id).span {
+            Some(span) if !span.is_empty() => value_end(self.tree, id),
+            _ => self.head_end(id).unwrap_or_default(),
+        }
     }
 
     /// Returns where the lines of an entry end, with the comment behind it and those below it that
     /// stand farther right.
     fn end_of_lines(&self, id: NodeId) -> usize {
-        let end = match self.tree.node(id).span {
-            Some(span) if span.is_empty() => self.head_end(id),
-            _ => Some(value_end(self.tree, id)),
-        };
         let column = self.tree.node(id).site.indent as usize;
-        block::lines_end(self.source, end.unwrap_or_default(), self.source.len(), column + 1)
+        block::lines_end(self.source, self.end_of_value(id), self.source.len(), column + 1)
     }
 
     /// Returns where a new member goes: behind the last one, and the comments that stand below it
     /// in its column.
     fn end_of_members(&self, container: NodeId, last: NodeId, column: usize) -> usize {
-        let end = match self.tree.node(last).span {
-            Some(span) if span.is_empty() => self.head_end(last).unwrap_or_default(),
-            _ => value_end(self.tree, last),
-        };
         let is_root = self.tree.documents().any(|root| root == container);
         let limit = self.tree.documents().find(|&root| self.tree.node(root).end() > last.index());
         let limit = limit.and_then(|root| self.tree.node(root).span);
         let limit = limit.map_or(self.source.len(), |span| span.end as usize);
         // On the top level a comment in the first column may be of the next document.
         let column = if is_root { column } else { column.max(1) };
-        block::lines_end(self.source, end, limit, column)
+        block::lines_end(self.source, self.end_of_value(last), limit, column)
     }
 
     /// Returns the place of whole lines: with the break in front of them, if the last has none.
     fn whole_lines(&self, start: usize, end: usize) -> Span {
         let is_open = end == self.source.len() && !is_line_start(self.source, end);
         let from = if is_open { start - self.break_before(start) } else { start };
-        Span::new(from, end)
+        place(from, end)
     }
 
     fn break_before(&self, at: usize) -> usize {
@@ -390,14 +418,14 @@ impl<'t> Text<'t> {
     }
 
     /// Returns the text of a value behind a key or dash in the column of `beside`.
-    fn rendered(
-        &self,
-        beside: NodeId,
-        in_list: bool,
-        value: &Tree,
-    ) -> Result<Option<Rendered>, EmitError> {
+    fn rendered(&self, beside: NodeId, in_list: bool, value: &Tree) -> Result<Rendered, EmitError> {
+        if let Some(text) = self.text_above_comment(beside, value) {
+            let mut first = SecretBytes::from(" ");
+            write_double(&mut first, text, Escapes::Sops);
+            return Ok(Rendered { first, lines: SecretBytes::new() });
+        }
         let step = if in_list { Component::Index(0) } else { Component::Key("k".to_owned()) };
-        let Ok(whole) = nested(&[step], value) else { return Ok(None) };
+        let whole = nested(&[step], value).map_err(|error| EmitError::whole(error.to_string()))?;
         let indent = Some(indent_step(self.tree) as u32);
         let layout = Layout { indent, ..Layout::default() };
         let text = emit(&whole, &layout)?;
@@ -406,7 +434,25 @@ impl<'t> Text<'t> {
         let line = line_end(&text, 0);
         let first = SecretBytes::from(&text[head..line]);
         let lines = shift_lines(&text[line + line_break(&text, line)..], column, self.newline);
-        Ok(Some(Rendered { first, lines }))
+        Ok(Rendered { first, lines })
+    }
+
+    /// Returns the text of `value`, where it would be a block of lines and a comment stands below
+    /// that would become a part of it.
+    fn text_above_comment<'v>(&self, beside: NodeId, value: &'v Tree) -> Option<&'v str> {
+        let Some(NodeKind::Text(text)) = value.nodes().first().map(|node| node.kind) else {
+            return None;
+        };
+        let text = std::str::from_utf8(value.text(text)).ok()?;
+        let node = self.tree.node(beside);
+        let end = self.end_of_value(beside);
+        let below = block::lines_end(self.source, end, end, 0);
+        let rest = &self.source[below..];
+        let comment = rest.trim_ascii_start();
+        let column = below + rest.len() - comment.len();
+        let column = column - line_start(self.source, column);
+        let is_below = comment.starts_with(b"#") && column > node.site.indent as usize;
+        (is_below && sops_style(text) == Style::Literal).then_some(text)
     }
 
     /// Returns a key with the quotes of another; `None` for one that needs more than a line.
@@ -465,4 +511,10 @@ fn without_break_at(source: &[u8], at: usize) -> usize {
     let before = &source[..at];
     let cut = before.strip_suffix(b"\n").unwrap_or(before);
     cut.strip_suffix(b"\r").unwrap_or(cut).len()
+}
+
+/// Returns the place from `start` to `end`. In a layout that was not thought of they may be the
+/// other way round: whatever the edits do then, the caller reads it back.
+pub(super) fn place(start: usize, end: usize) -> Span {
+    Span::new(start.min(end), end)
 }

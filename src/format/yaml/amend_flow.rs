@@ -1,9 +1,9 @@
 //! One change inside of a flow collection: `[...]` or `{...}`.
 
-use super::amend::Text;
+use super::amend::{self, Text};
 use super::block::{commas_and_comments, flow_entry, flow_removal, value_end};
 use super::emit::{FlowQuotes, write_flow, write_flow_key};
-use super::text::line_start;
+use super::text::{line_break, line_end, line_start};
 use crate::edits::Edits;
 use crate::format::EmitError;
 use crate::secret::SecretBytes;
@@ -27,7 +27,7 @@ pub(super) fn replace(
     let start = node.site.properties.map_or(span.start, |before| before.start.min(span.start));
     let mut edits = Edits::new();
     let mut result = Ok(());
-    let place = Span::new(start as usize, value_end(text.tree, id));
+    let place = amend::place(start as usize, value_end(text.tree, id));
     edits.replace_with(place, |out| result = write_flow(out, value, root, quotes));
     result?;
     Ok(Some(edits))
@@ -101,9 +101,18 @@ pub(super) fn remove(text: &Text<'_>, id: NodeId) -> Option<Edits> {
     }
     let mut edits = Edits::new();
     let place = member_span(text, id);
-    let removed = flow_removal(text.source, place);
-    edits.remove(removed);
+    edits.remove(own_lines(text.source, place).unwrap_or(flow_removal(text.source, place)));
     Some(edits)
+}
+
+/// Returns the lines of a member that stands on lines of its own, with its comma behind it.
+fn own_lines(source: &[u8], member: Span) -> Option<Span> {
+    let start = line_start(source, member.start as usize);
+    let end = line_end(source, member.end as usize);
+    let before = &source[start..member.start as usize];
+    let behind = source[member.end as usize..end].trim_ascii();
+    (before.trim_ascii().is_empty() && behind == b",")
+        .then(|| Span::new(start, end + line_break(source, end)))
 }
 
 /// Returns the place of an entry or member, without commas.
@@ -113,7 +122,7 @@ fn member_span(text: &Text<'_>, id: NodeId) -> Span {
         (None, Some(span)) => {
             let start =
                 node.site.properties.map_or(span.start, |before| before.start.min(span.start));
-            Span::new(start as usize, value_end(text.tree, id))
+            amend::place(start as usize, value_end(text.tree, id))
         }
         _ => flow_entry(text.tree, id),
     }

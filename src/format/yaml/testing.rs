@@ -45,7 +45,7 @@ pub(super) fn change_all(
 }
 
 /// Returns the documents of the test data of the reader, by name.
-pub(super) fn documents() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn documents() -> Vec<(String, Vec<u8>)> {
     use base64::Engine as _;
     let folder = format!("{}/testdata/yaml/oracle", env!("CARGO_MANIFEST_DIR"));
     let mut documents = Vec::new();
