@@ -24,7 +24,7 @@ use encfile::document::Document;
 use encfile::file::{EncryptedFile, FileError, Plan, encrypt};
 use encfile::format::{FileFormat, Layout, by_name};
 use encfile::keys::age::{Identities, Source};
-use encfile::keys::{self, Credentials, Host, KeyGroup, WrappedKey};
+use encfile::keys::{self, Credentials, Host, KeyGroup, KeyKind, WrappedKey};
 use encfile::metadata::Metadata;
 use encfile::secret::SecretBytes;
 use encfile::tree::Timestamp;
@@ -131,16 +131,12 @@ impl Sample {
     }
 }
 
-/// What keys may do here: read files, and run nothing.
+/// What keys may do here: read files, and nothing else.
 struct Machine;
 
 impl Host for Machine {
-    fn read_file(&self, path: &Path) -> std::io::Result<SecretBytes> {
+    fn read_file(&self, path: &Path, _limit: usize) -> std::io::Result<SecretBytes> {
         fs::read(path).map(SecretBytes::from)
-    }
-
-    fn run(&self, _: &str, _: &[(&str, &str)]) -> Result<SecretBytes, String> {
-        Err("no programs are run".to_owned())
     }
 }
 
@@ -232,10 +228,11 @@ struct Keys {
 impl Keys {
     fn new() -> Keys {
         let data_key = DataKey::generate().unwrap();
-        let key = keys::parse("age", &ALICE.recipient()).unwrap();
-        let mut groups = vec![KeyGroup { keys: vec![WrappedKey::new(key)] }];
-        keys::wrap_all(&mut groups, 0, &data_key, &Credentials::none()).unwrap();
         let now = Timestamp::from_unix_timestamp(1_790_000_000).unwrap();
+        let age = KeyKind::named("age").unwrap();
+        let key = keys::parse(age, &ALICE.recipient(), &[]).unwrap();
+        let mut groups = vec![KeyGroup { keys: vec![WrappedKey::new(key, now)] }];
+        keys::wrap_all(&mut groups, 0, &data_key, &Credentials::none()).unwrap();
         Keys { data_key, metadata: Metadata::new(groups, now) }
     }
 }
@@ -250,7 +247,8 @@ struct Judge<'k> {
 impl Judge<'_> {
     fn new(keys: &Keys) -> Judge<'_> {
         let source = Source::File { name: "alice".to_owned(), path: ALICE.path(), optional: false };
-        let credentials = Credentials::new(Identities::new(vec![source], Arc::new(Machine)));
+        let identities = Identities::new(vec![source], Arc::new(Machine));
+        let credentials = Credentials::none().with(identities);
         Judge { keys, sandbox: Sandbox::with_identity(ALICE), credentials }
     }
 
