@@ -8,10 +8,12 @@
 // stops where something cannot be done.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod chance;
 mod commands;
 mod errors;
 mod files;
 mod peers;
+mod random;
 mod readme;
 mod replay;
 mod roundtrip;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::chance::{Random, seed};
 use crate::files::{below, short};
 use targets::Target;
 
@@ -33,9 +34,9 @@ fn every_target_stands_every_file_of_its_corpus_and_changes_of_it() {
                 run(name, body, &data, &what);
                 // Changes of large files say no more than those of small ones, and take longer.
                 if data.len() < 20_000 {
-                    let mut random = Random(seed(&what));
+                    let mut random = Random::new(seed(&what));
                     for number in 0..MUTANTS {
-                        let mutant = random.change(&data);
+                        let mutant = change(&mut random, &data);
                         run(name, body, &mutant, &format!("{what}, change {number}"));
                     }
                 }
@@ -88,83 +89,60 @@ fn every_target_stands_deep_and_wide_inputs() {
     }
 }
 
-/// A number that differs from file to file and is the same in every run.
-fn seed(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-/// The xorshift generator: good enough to change files.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % (bound.max(1) as u64)).unwrap()
-    }
-
-    /// Returns `data` with one to three changes: bytes set, removed, doubled, or syntax put in.
-    fn change(&mut self, data: &[u8]) -> Vec<u8> {
-        let tokens: &[&[u8]] = &[
-            b"\n",
-            b"\r\n",
-            b" ",
-            b"\t",
-            b": ",
-            b"- ",
-            b"#",
-            b"\"",
-            b"'",
-            b"[",
-            b"]",
-            b"{",
-            b"}",
-            b",",
-            b"&a ",
-            b"*a",
-            b"!!int ",
-            b"|\n",
-            b">-\n",
-            b"---\n",
-            b"...\n",
-            b"=",
-            b"\\",
-            b"\0",
-            b"\xff",
-            b"sops",
-            b"ENC[AES256_GCM,data:",
-            b",type:str]",
-        ];
-        let mut changed = data.to_vec();
-        for _ in 0..=self.below(3) {
-            let at = self.below(changed.len());
-            let to = (at + 1 + self.below(40)).min(changed.len());
-            match self.below(4) {
-                0 => {
-                    if let Some(byte) = changed.get_mut(at) {
-                        *byte = self.next().to_le_bytes()[0];
-                    }
-                }
-                1 => {
-                    changed.drain(at..to.max(at));
-                }
-                2 => {
-                    let piece = changed[at..to.max(at)].to_vec();
-                    changed.splice(at..at, piece);
-                }
-                _ => {
-                    let token = tokens[self.below(tokens.len())];
-                    changed.splice(at..at, token.iter().copied());
+/// Returns `data` with one to three changes: bytes set, removed, doubled, or syntax put in.
+fn change(random: &mut Random, data: &[u8]) -> Vec<u8> {
+    let tokens: &[&[u8]] = &[
+        b"\n",
+        b"\r\n",
+        b" ",
+        b"\t",
+        b": ",
+        b"- ",
+        b"#",
+        b"\"",
+        b"'",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b",",
+        b"&a ",
+        b"*a",
+        b"!!int ",
+        b"|\n",
+        b">-\n",
+        b"---\n",
+        b"...\n",
+        b"=",
+        b"\\",
+        b"\0",
+        b"\xff",
+        b"sops",
+        b"ENC[AES256_GCM,data:",
+        b",type:str]",
+    ];
+    let mut changed = data.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(changed.len());
+        let to = (at + 1 + random.below(40)).min(changed.len());
+        match random.below(4) {
+            0 => {
+                if let Some(byte) = changed.get_mut(at) {
+                    *byte = random.next().to_le_bytes()[0];
                 }
             }
+            1 => {
+                changed.drain(at..to.max(at));
+            }
+            2 => {
+                let piece = changed[at..to.max(at)].to_vec();
+                changed.splice(at..at, piece);
+            }
+            _ => {
+                let token = tokens[random.below(tokens.len())];
+                changed.splice(at..at, token.iter().copied());
+            }
         }
-        changed
     }
+    changed
 }
