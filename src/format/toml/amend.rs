@@ -54,7 +54,7 @@ fn append_entry(
         let mut text = SecretBytes::new();
         if !source.is_empty() {
             let is_open = !source.ends_with(b"\n");
-            (0..1 + usize::from(is_open)).for_each(|_| text.extend_from_slice(line_break));
+            (0..=usize::from(is_open)).for_each(|_| text.extend_from_slice(line_break));
         }
         text.extend_from_slice(&write::document(&table, &layout)?);
         edits.insert(source.len(), &text);
