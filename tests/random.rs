@@ -246,7 +246,7 @@ struct Judge<'k> {
 
 impl Judge<'_> {
     fn new(keys: &Keys) -> Judge<'_> {
-        let source = Source::File { name: "alice".to_owned(), path: ALICE.path(), optional: false };
+        let source = Source::file("alice", ALICE.path());
         let identities = Identities::new(vec![source], Arc::new(Machine));
         let credentials = Credentials::none().with(identities);
         Judge { keys, sandbox: Sandbox::with_identity(ALICE), credentials }
