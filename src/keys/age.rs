@@ -13,6 +13,7 @@ mod plugin;
 mod recipient;
 mod sources;
 mod ssh;
+mod tag;
 
 use std::fmt;
 use std::io::Write as _;
@@ -127,6 +128,7 @@ impl MasterKey for AgeKey {
             Recipient::X25519(recipient) => wrap(key, recipient),
             Recipient::Hybrid(recipient) => wrap(key, &**recipient),
             Recipient::Ssh(recipient) => wrap(key, recipient),
+            Recipient::Tag(recipient) => wrap(key, &**recipient),
             Recipient::Plugin(recipient) if self.may_start(recipient.name(), with) => {
                 wrap(key, &recipient.on(&**host))
             }

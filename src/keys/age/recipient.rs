@@ -2,13 +2,14 @@
 
 use age::x25519;
 
-use super::{hybrid, plugin, ssh};
+use super::{hybrid, plugin, ssh, tag};
 
 /// Somebody to encrypt for.
 pub(super) enum Recipient {
     X25519(x25519::Recipient),
     Hybrid(Box<hybrid::Recipient>),
     Ssh(age::ssh::Recipient),
+    Tag(Box<tag::Recipient>),
     Plugin(plugin::Recipient),
 }
 
@@ -23,6 +24,9 @@ impl Recipient {
         match text {
             _ if text.starts_with("age1pq1") => hybrid::Recipient::parse(text)
                 .map(|key| Recipient::Hybrid(Box::new(key)))
+                .map_err(|reason| malformed("Bech32-encoded age public key", reason)),
+            _ if text.starts_with("age1tag1") => tag::Recipient::parse(text)
+                .map(|key| Recipient::Tag(Box::new(key)))
                 .map_err(|reason| malformed("Bech32-encoded age public key", reason)),
             _ if text.starts_with("age1") && text[4..].contains('1') => {
                 plugin::Recipient::parse(text)

@@ -20,7 +20,9 @@ pub(super) fn parse_recipient(text: &str) -> Result<ssh::Recipient, String> {
         ParseRecipientKeyError::RsaModulusTooSmall => {
             "the RSA key is too weak: it has fewer than 2048 bits".to_owned()
         }
-        ParseRecipientKeyError::Unsupported(kind) => format!("keys of the type {kind} cannot"),
+        ParseRecipientKeyError::Unsupported(kind) => {
+            format!("keys of the type {kind} cannot encrypt")
+        }
         ParseRecipientKeyError::Ignore => "keys of this type cannot encrypt".to_owned(),
         ParseRecipientKeyError::Invalid(reason) => reason.to_owned(),
     })
