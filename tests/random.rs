@@ -312,9 +312,8 @@ impl Judge<'_> {
             }
             Ok(_) => {}
         }
-        let (expected, _) = match self.sops(sample, &["decrypt"], theirs.as_bytes()) {
-            Ok(result) => result,
-            Err(_) => return Verdict::Known(Known::UnreadableForSops),
+        let Ok((expected, _)) = self.sops(sample, &["decrypt"], theirs.as_bytes()) else {
+            return Verdict::Known(Known::UnreadableForSops);
         };
         let (printed, warnings) = match self.sops(sample, &["decrypt"], &ours) {
             Ok(result) => result,
@@ -396,7 +395,10 @@ impl Judge<'_> {
 }
 
 fn wrong(what: &'static str, details: &[&dyn fmt::Display]) -> Verdict {
-    let detail = details.iter().map(|detail| format!("\n----\n{detail}")).collect();
+    let detail = details.iter().fold(String::new(), |mut all, detail| {
+        all.push_str(&format!("\n----\n{detail}"));
+        all
+    });
     Verdict::Wrong(Wrong { what, detail })
 }
 

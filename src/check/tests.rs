@@ -1,3 +1,5 @@
+//! What is found, and what is not.
+
 use super::*;
 use crate::config::{Config, Strictness};
 

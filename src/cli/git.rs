@@ -231,17 +231,17 @@ fn staged(record: &[u8]) -> Option<Entry> {
     Some(Entry { path: path_of(record[tab + 1..].to_vec()), blob: blob.to_owned(), kind })
 }
 
-/// Reads `:MODE MODE BLOB BLOB STATUS`; nothing for a file that is gone.
-fn changed(head: &[u8], path: &[u8]) -> Option<Option<Entry>> {
+/// Reads `:MODE MODE BLOB BLOB STATUS`; an empty list for a file that is gone.
+fn changed(head: &[u8], path: &[u8]) -> Option<Vec<Entry>> {
     let head = std::str::from_utf8(head).ok()?.strip_prefix(':')?;
     let mut words = head.split(' ').skip(1);
     let (mode, _, blob, status) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let kind = match status.as_bytes().first()? {
-        b'D' => return Some(None),
+        b'D' => return Some(Vec::new()),
         b'U' => EntryKind::Unmerged,
         _ => kind(mode),
     };
-    Some(Some(Entry { path: path_of(path.to_vec()), blob: blob.to_owned(), kind }))
+    Some(vec![Entry { path: path_of(path.to_vec()), blob: blob.to_owned(), kind }])
 }
 
 fn kind(mode: &str) -> EntryKind {
@@ -277,10 +277,10 @@ mod tests {
 
     #[test]
     fn records_of_a_difference_are_read() {
-        let entry = changed(b":100644 100644 aa bb M", b"x").unwrap().unwrap();
+        let entry = changed(b":100644 100644 aa bb M", b"x").unwrap().remove(0);
         assert_eq!((entry.blob.as_str(), entry.kind), ("bb", EntryKind::File));
-        assert_eq!(changed(b":100644 000000 aa 00 D", b"x"), Some(None));
-        let link = changed(b":100644 120000 aa bb T", b"x").unwrap().unwrap();
+        assert_eq!(changed(b":100644 000000 aa 00 D", b"x"), Some(Vec::new()));
+        let link = changed(b":100644 120000 aa bb T", b"x").unwrap().remove(0);
         assert_eq!(link.kind, EntryKind::Other);
         assert_eq!(changed(b"nothing", b"x"), None);
     }

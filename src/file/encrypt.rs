@@ -156,14 +156,11 @@ impl Way<'_> {
             Body::New(body) => (body, &Edits::new()),
         };
         let layout = container.layout_of(body, &self.layout);
-        let block = match previous {
-            Some(Previous { block: Some(block), .. }) => {
-                self.metadata.update(block, container, &layout)?
-            }
-            _ => {
-                let block = self.metadata.to_tree(container.metadata_layout())?;
-                container.emit(&block, &layout)?
-            }
+        let block = if let Some(Previous { block: Some(block), .. }) = previous {
+            self.metadata.update(block, container, &layout)?
+        } else {
+            let block = self.metadata.to_tree(container.metadata_layout())?;
+            container.emit(&block, &layout)?
         };
         let position = previous.and_then(|previous| previous.position);
         attach(container, body, edits, &Block { text: &block, position })

@@ -36,6 +36,9 @@ struct Nodes {
     theirs: Option<NodeId>,
 }
 
+/// The nodes under each key of a map, and the one of the merged tree.
+type Entries<'s> = HashMap<&'s [u8], (Nodes, Option<NodeId>)>;
+
 /// What a three-way comparison says of a place.
 enum Verdict {
     /// It must be as on our side.
@@ -231,8 +234,7 @@ impl<'t> Comparison<'t> {
         &'s self,
         nodes: Nodes,
         merged: Option<(&'s Tree, NodeId)>,
-    ) -> Option<HashMap<&'s [u8], (Nodes, Option<NodeId>)>> {
-        type Entries<'s> = HashMap<&'s [u8], (Nodes, Option<NodeId>)>;
+    ) -> Option<Entries<'s>> {
         let mut entries: Entries<'s> = HashMap::new();
         let mut add = |side: Option<(&'s Tree, NodeId)>,
                        slot: fn(&mut (Nodes, Option<NodeId>)) -> &mut Option<NodeId>|

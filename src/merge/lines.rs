@@ -232,8 +232,7 @@ impl Merge<'_, '_> {
 
 /// Returns how many lines a hunk adds.
 fn growth(hunk: &Hunk) -> isize {
-    // Lines of texts that are in memory: this fits.
-    hunk.new.len() as isize - hunk.base.len() as isize
+    hunk.new.len().cast_signed() - hunk.base.len().cast_signed()
 }
 
 #[cfg(test)]

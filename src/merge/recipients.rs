@@ -48,23 +48,22 @@ pub fn recipients(
     data_keys: [Option<&[u8]>; 3],
 ) -> Result<Recipients, RecipientsError> {
     let none;
-    let base = match base {
-        Some(base) => base,
-        None => {
-            let groups = ours.groups.iter().map(|_| KeyGroup::default()).collect();
-            none = Metadata { groups, ..ours.clone() };
-            &none
-        }
+    let base = if let Some(base) = base {
+        base
+    } else {
+        let groups = ours.groups.iter().map(|_| KeyGroup::default()).collect();
+        none = Metadata { groups, ..ours.clone() };
+        &none
     };
     let threshold =
-        three_way(base.shamir_threshold, ours.shamir_threshold, theirs.shamir_threshold)
+        three_way(&base.shamir_threshold, ours.shamir_threshold, theirs.shamir_threshold)
             .ok_or(RecipientsError::Threshold)?;
     let rule = |metadata: &Metadata| {
         let selector = metadata.selector();
         let (field, value) = selector.field();
         (field, value.to_owned(), metadata.mac_only_encrypted)
     };
-    let merged = three_way(rule(base), rule(ours), rule(theirs)).ok_or(RecipientsError::Rule)?;
+    let merged = three_way(&rule(base), rule(ours), rule(theirs)).ok_or(RecipientsError::Rule)?;
     let rule_is_theirs = merged != rule(ours);
     let same_key = data_keys[1] == data_keys[2];
     let data_key_is_theirs = !same_key && data_keys[1] == data_keys[0];
@@ -110,10 +109,10 @@ pub fn recipients(
 }
 
 /// Merges a value of which one side has another.
-fn three_way<T: PartialEq>(base: T, ours: T, theirs: T) -> Option<T> {
+fn three_way<T: PartialEq>(base: &T, ours: T, theirs: T) -> Option<T> {
     match () {
-        () if ours == theirs || theirs == base => Some(ours),
-        () if ours == base => Some(theirs),
+        () if ours == theirs || theirs == *base => Some(ours),
+        () if ours == *base => Some(theirs),
         () => None,
     }
 }

@@ -1,3 +1,5 @@
+//! What merges, and what is a conflict.
+
 use proptest::prelude::*;
 
 use super::*;

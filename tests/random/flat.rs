@@ -76,7 +76,7 @@ const COMMENTS: &[&str] = &[
 /// Returns a dotenv file.
 pub(super) fn dotenv(random: &mut Random) -> String {
     let mut out = String::new();
-    for _ in 0..1 + random.below(15) {
+    for _ in 0..=random.below(15) {
         match random.below(10) {
             0 => {}
             1..3 => out.push_str(random.pick(COMMENTS)),

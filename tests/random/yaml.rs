@@ -395,7 +395,7 @@ impl Writer<'_> {
     }
 
     fn blank_lines(&mut self) {
-        for _ in 0..1 + self.random.below(2) {
+        for _ in 0..=self.random.below(2) {
             if self.odd() && self.random.percent(20) {
                 self.out.push_str("  ");
             }
@@ -404,7 +404,7 @@ impl Writer<'_> {
     }
 
     fn comment_lines(&mut self, column: usize) {
-        for _ in 0..1 + self.random.below(3) {
+        for _ in 0..=self.random.below(3) {
             self.indent(column);
             self.comment();
             self.out.push('\n');

@@ -63,7 +63,7 @@ fn checked(
     }
     found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
     if arguments.fix {
-        found = fix(context, config, &targets, found)?;
+        found = fix(context, config, &targets, found);
     }
     let mut summary = Summary { files: targets.len(), ..Summary::default() };
     let mut located = Vec::new();
@@ -207,7 +207,7 @@ fn fix(
     config: Option<&Path>,
     targets: &Targets,
     found: Vec<(usize, String, Report)>,
-) -> Result<Vec<(usize, String, Report)>, CliError> {
+) -> Vec<(usize, String, Report)> {
     let mut left = Vec::new();
     for (number, path, mut report) in found {
         let plain = report.findings.iter().any(|finding| finding.code == Code::PlaintextFile);
@@ -222,7 +222,7 @@ fn fix(
         }
         left.push((number, path, report));
     }
-    Ok(left)
+    left
 }
 
 /// Returns the findings of a config that is not usable, or not as it looks.

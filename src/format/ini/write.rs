@@ -169,7 +169,7 @@ pub(super) fn document(tree: &Tree, layout: &Layout) -> Result<SecretBytes, Emit
         is_first = false;
     }
     writer.keep_one(None);
-    writer.comments(true)?;
+    writer.comments(true);
     Ok(writer.out)
 }
 
@@ -226,7 +226,7 @@ impl<'t> Writer<'t> {
             self.end_line();
         }
         if has_header {
-            self.comments(true)?;
+            self.comments(true);
             for part in [b"[", name, b"]"] {
                 self.out.extend_from_slice(part);
             }
@@ -236,7 +236,7 @@ impl<'t> Writer<'t> {
         for entry in entries {
             self.comments.extend(entry.comments);
             self.keep_one(self.comments.last().copied());
-            self.comments(false)?;
+            self.comments(false);
             self.out.extend_from_slice(&entry.key);
             for _ in entry.key.len()..width {
                 self.out.push(b' ');
@@ -290,7 +290,7 @@ impl<'t> Writer<'t> {
     }
 
     /// Writes the comments that wait, as SOPS does.
-    fn comments(&mut self, of_section: bool) -> Result<(), EmitError> {
+    fn comments(&mut self, of_section: bool) {
         let tree = self.tree;
         for id in std::mem::take(&mut self.comments) {
             let text = tree.comment(id).unwrap_or_default();
@@ -305,7 +305,6 @@ impl<'t> Writer<'t> {
                 self.end_line();
             }
         }
-        Ok(())
     }
 
     fn end_line(&mut self) {

@@ -100,13 +100,12 @@ fn check_both(text: &[u8]) -> Result<(), String> {
     let block = Block { text: BLOCK.as_bytes(), position: None };
     let edits = seal(&mut tree)?;
     let attach = |tree: &Tree| Yaml.attach(tree, &block).map_err(|error| error.to_string());
-    let sealed = match edits.try_apply_with(&attach(&tree)?, text) {
-        Some(sealed) => sealed,
+    let sealed = if let Some(sealed) = edits.try_apply_with(&attach(&tree)?, text) {
+        sealed
+    } else {
         // The last value is a block scalar that both change.
-        None => {
-            let sealed = edits.apply(text);
-            attach(&parse(&sealed)?)?.apply(&sealed)
-        }
+        let sealed = edits.apply(text);
+        attach(&parse(&sealed)?)?.apply(&sealed)
     };
     let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let mut again = parse(&sealed).map_err(|error| format!("{error}\n{}", show(&sealed)))?;

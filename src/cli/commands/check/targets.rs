@@ -157,16 +157,14 @@ impl Targets {
         number: usize,
     ) -> Result<(Target, Option<SecretBytes>), CliError> {
         let target = self.files[number].clone();
-        let text = match (&mut self.from, &target.blob) {
-            (Source::Git(objects), Some(blob)) => objects.read(blob.as_bytes())?,
-            _ => {
-                let path = self.root.join(&target.path);
-                match io::read_file(&path) {
-                    Ok(text) => Some(text),
-                    // In the index and removed from the disk.
-                    Err(io::IoError::NotFound { .. }) => None,
-                    Err(error) => return Err(error.into()),
-                }
+        let text = if let (Source::Git(objects), Some(blob)) = (&mut self.from, &target.blob) {
+            objects.read(blob.as_bytes())?
+        } else {
+            match io::read_file(&self.root.join(&target.path)) {
+                Ok(text) => Some(text),
+                // In the index and removed from the disk.
+                Err(io::IoError::NotFound { .. }) => None,
+                Err(error) => return Err(error.into()),
             }
         };
         Ok((target, text))

@@ -12,7 +12,36 @@ const MAX_GLOBS: usize = 64;
 /// Returns the globs that match the same paths as a `path_regex`; `None` if that cannot be said
 /// with globs. `directory` is where the config stands, from the top, with `/` at its end or empty.
 pub(super) fn globs(pattern: &str, directory: &str) -> Option<Vec<String>> {
-    let mut alternatives = vec![String::new()];
+    let mut globs = Vec::new();
+    for pattern in alternatives(pattern) {
+        globs.extend(globs_of_one(pattern, directory)?);
+    }
+    (globs.len() <= MAX_GLOBS).then_some(globs)
+}
+
+/// Splits at each `|` that is in no brackets: anchors belong to one side of it.
+fn alternatives(pattern: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth, mut escaped) = (0, 0_usize, false);
+    for (at, character) in pattern.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 => {
+                parts.push(&pattern[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&pattern[start..]);
+    parts
+}
+
+fn globs_of_one(pattern: &str, directory: &str) -> Option<Vec<String>> {
+    let mut alternatives = Vec::new();
     let (anchored, rest) = match pattern.strip_prefix('^') {
         Some(rest) => (true, rest),
         None => (false, pattern),
@@ -30,7 +59,6 @@ pub(super) fn globs(pattern: &str, directory: &str) -> Option<Vec<String>> {
         translate(&alternative, &mut glob)?;
         alternatives.push(glob);
     }
-    alternatives.remove(0);
     let mut globs = Vec::new();
     for glob in alternatives {
         if anchored {
@@ -43,7 +71,7 @@ pub(super) fn globs(pattern: &str, directory: &str) -> Option<Vec<String>> {
         }
     }
     let usable = |glob: &String| !glob.contains("***") && !glob.contains([' ', '"', '\t']);
-    (globs.iter().all(usable) && globs.len() <= MAX_GLOBS).then_some(globs)
+    globs.iter().all(usable).then_some(globs)
 }
 
 /// Writes out `(a|b)` and `x?`: the patterns without them that match the same together.
@@ -54,9 +82,10 @@ fn alternation(pattern: &str) -> Option<Vec<String>> {
         if done.len() + waiting.len() > MAX_GLOBS {
             return None;
         }
-        match first_choice(&pattern)? {
-            None => done.push(pattern),
-            Some((range, choices)) => {
+        match first_choice(&pattern) {
+            First::Foreign => return None,
+            First::Plain => done.push(pattern),
+            First::Choice((range, choices)) => {
                 for choice in choices.iter().rev() {
                     let (front, back) = (&pattern[..range.start], &pattern[range.end..]);
                     waiting.push(format!("{front}{choice}{back}"));
@@ -69,8 +98,18 @@ fn alternation(pattern: &str) -> Option<Vec<String>> {
 
 type Choice = (std::ops::Range<usize>, Vec<String>);
 
-/// Finds the first `(a|b)` or `x?`; `None` for what is neither and has no glob.
-fn first_choice(pattern: &str) -> Option<Option<Choice>> {
+/// What comes first in a pattern.
+enum First {
+    /// `(a|b)` or `x?`.
+    Choice(Choice),
+    /// None of them.
+    Plain,
+    /// Something that has no glob.
+    Foreign,
+}
+
+/// Finds the first `(a|b)` or `x?`.
+fn first_choice(pattern: &str) -> First {
     let bytes = pattern.as_bytes();
     let mut at = 0;
     let mut before = 0;
@@ -83,9 +122,10 @@ fn first_choice(pattern: &str) -> Option<Option<Choice>> {
             }
             b'(' => {
                 let start = if pattern[at..].starts_with("(?:") { at + 3 } else { at + 1 };
-                let end = start + pattern[start..].find(['(', ')'])?;
+                let Some(length) = pattern[start..].find(['(', ')']) else { return First::Foreign };
+                let end = start + length;
                 if bytes[end] == b'(' || matches!(bytes.get(end + 1), Some(b'*' | b'+' | b'{')) {
-                    return None;
+                    return First::Foreign;
                 }
                 let mut choices: Vec<String> =
                     pattern[start..end].split('|').map(str::to_owned).collect();
@@ -93,21 +133,17 @@ fn first_choice(pattern: &str) -> Option<Option<Choice>> {
                 if optional {
                     choices.push(String::new());
                 }
-                return Some(Some((at..end + 1 + usize::from(optional), choices)));
+                return First::Choice((at..end + 1 + usize::from(optional), choices));
             }
             b'?' if at > 0 && !matches!(bytes[at - 1], b'*' | b'+' | b'?') => {
                 let one = pattern[before..at].to_owned();
-                return Some(Some((before..at + 1, vec![one, String::new()])));
-            }
-            b'|' => {
-                let (one, other) = (pattern[..at].to_owned(), pattern[at + 1..].to_owned());
-                return Some(Some((0..pattern.len(), vec![one, other])));
+                return First::Choice((before..at + 1, vec![one, String::new()]));
             }
             _ => before = at,
         }
         at += 1;
     }
-    Some(None)
+    First::Plain
 }
 
 /// Translates a pattern without choices.
@@ -198,14 +234,10 @@ mod tests {
             (r"\.ya?ml$", &["/**/*.yaml", "/**/*.yml"]),
             (r"^(dev|prod)/db\.env$", &["/dev/db.env", "/prod/db.env"]),
             (r"config/app\.ini$", &["/**/*config/app.ini", "/*config/app.ini"]),
-            (r"^a$|^b$", &[]),
+            (r"^a$|^b$", &["/a", "/b"]),
+            (r"^prod/|\.enc\.(env|ini)$", &["/prod/**", "/**/*.enc.env", "/**/*.enc.ini"]),
         ] {
-            let globs = of(pattern);
-            if expected.is_empty() {
-                assert_eq!(globs, None, "{pattern}");
-            } else {
-                assert_eq!(globs.unwrap(), expected, "{pattern}");
-            }
+            assert_eq!(of(pattern).unwrap(), expected, "{pattern}");
         }
         assert_eq!(globs("^x", "sub/").unwrap(), ["/sub/x*"]);
     }

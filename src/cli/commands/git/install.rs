@@ -15,6 +15,7 @@ use crate::cli::io::{self, Mode};
 use crate::cli::os;
 use crate::config::{Config, FILE_NAME, Strictness, relative};
 use crate::format;
+use crate::selector::GoRegex;
 
 /// Runs the command.
 pub(super) fn run(
@@ -29,7 +30,7 @@ pub(super) fn run(
     let program = program(context);
     let mut steps = Vec::new();
     steps.extend(hook(&repository, &program, arguments)?);
-    steps.extend(drivers(&repository, &program, arguments)?);
+    steps.extend(drivers(&repository, &program, arguments));
     steps.extend(attributes(context, &repository, config, arguments)?);
     if steps.is_empty() {
         context.ui.note("everything is in place already");
@@ -94,11 +95,7 @@ fn hook<'s>(
 }
 
 /// The entries in the repository's own git config.
-fn drivers<'s>(
-    repository: &'s Repository,
-    program: &str,
-    arguments: InstallArgs,
-) -> Result<Vec<Step<'s>>, CliError> {
+fn drivers<'s>(repository: &'s Repository, program: &str, arguments: InstallArgs) -> Vec<Step<'s>> {
     let wanted = [
         ("diff.encfile.textconv", format!("{program} git textconv")),
         // Git would keep plain text in the repository, as notes.
@@ -128,7 +125,7 @@ fn drivers<'s>(
             }));
         }
     }
-    Ok(steps)
+    steps
 }
 
 fn attributes<'s>(
@@ -189,7 +186,7 @@ fn wanted(
             _ => String::new(),
         };
         for rule in config.creation_rules.iter().flatten() {
-            let pattern = rule.path_regex.as_ref().map(|regex| regex.pattern());
+            let pattern = rule.path_regex.as_ref().map(GoRegex::pattern);
             let found = pattern.and_then(|pattern| globs(pattern, &prefix));
             let named = found.is_none();
             let globs = found.unwrap_or_else(|| {

@@ -120,10 +120,7 @@ fn merged(context: &Context, path: &Path, texts: &[SecretBytes; 3]) -> Result<Ou
     let name = path.to_string_lossy();
     let formats = [&texts[1], &texts[2]].map(|text| format::by_content(text, &name));
     let Some(format) = formats[0].or(formats[1]) else { return Err(Obstacle::Plain) };
-    let base = match texts[0].is_empty() {
-        true => None,
-        false => side(context, path, format, &texts[0])?,
-    };
+    let base = if texts[0].is_empty() { None } else { side(context, path, format, &texts[0])? };
     let empty = || CliError::new(Exit::EmptyDocument, "empty", "one side has no document");
     let ours = side(context, path, format, &texts[1])?.ok_or_else(empty)?;
     let theirs = side(context, path, format, &texts[2])?.ok_or_else(empty)?;
@@ -133,7 +130,8 @@ fn merged(context: &Context, path: &Path, texts: &[SecretBytes; 3]) -> Result<Ou
         &theirs.document,
     );
     let seals = [ours.sealed, theirs.sealed];
-    let mut sealing = sealing(context, path, base.and_then(|side| side.sealed), seals)?;
+    let mut sealing =
+        sealing(context, path, base.as_ref().and_then(|side| side.sealed.as_ref()), seals)?;
     let text = sealing.seal(context, path, format, &merged.text)?;
     let Some(other) = merged.theirs else { return Ok(Outcome::Clean(text)) };
     // What both have in common is to be the same lines: the second text takes the ciphertexts of
@@ -211,7 +209,7 @@ struct Sealing {
 fn sealing(
     context: &Context,
     path: &Path,
-    base: Option<Sealed>,
+    base: Option<&Sealed>,
     seals: [Option<Sealed>; 2],
 ) -> Result<Sealing, Obstacle> {
     let [ours, theirs] = match seals {
@@ -224,12 +222,12 @@ fn sealing(
         [None, None] => return Err(Obstacle::Plain),
     };
     let data_keys = [
-        base.as_ref().map(|side| &side.data_key.as_bytes()[..]),
+        base.map(|side| &side.data_key.as_bytes()[..]),
         Some(&ours.data_key.as_bytes()[..]),
         Some(&theirs.data_key.as_bytes()[..]),
     ];
     let merged = merge::recipients(
-        base.as_ref().map(|side| &side.metadata),
+        base.map(|side| &side.metadata),
         [&ours.metadata, &theirs.metadata],
         data_keys,
     )
