@@ -80,7 +80,7 @@ fn changed_lines(old: &str, new: &str) -> Range<usize> {
 /// Returns the lines of an entry or member, from 0.
 fn lines_of(document: &Document, id: NodeId) -> Range<usize> {
     let (tree, source) = (document.tree(), document.text());
-    let line = |at: usize| source[..at].iter().filter(|&&byte| byte == b'\n').count();
+    let line = |at: usize| memchr::memchr_iter(b'\n', &source[..at]).count();
     let nodes = &tree.nodes()[id.index()..tree.node(id).end()];
     let spans = nodes.iter().flat_map(|node| [node.key.and_then(|key| key.span), node.span]);
     let (mut start, mut end) = (usize::MAX, 0);

@@ -8,7 +8,7 @@ use crate::secret::SecretBytes;
 use crate::span::Span;
 use crate::tree::operation::{Operation, nested};
 use crate::tree::path::Component;
-use crate::tree::{Node, NodeId, NodeKind, Tree};
+use crate::tree::{Node, NodeId, NodeKind, Style, Tree};
 
 /// Returns the edits that make `operation`; `None` for one that has no place.
 pub(super) fn amend(tree: &Tree, operation: &Operation<'_>) -> Result<Option<Edits>, EmitError> {
@@ -202,7 +202,7 @@ impl Text<'_> {
         line.extend_from_slice(&key);
         (0..gap).for_each(|_| line.push(b' '));
         line.extend_from_slice(delimiter);
-        write::value_as(value, id, (Default::default(), false), &mut line)?;
+        write::value_as(value, id, (Style::default(), false), &mut line)?;
         line.extend_from_slice(self.line_break);
         Ok(Some(line))
     }

@@ -96,7 +96,7 @@ impl<'t> Text<'t> {
                 // An empty collection may hold comments, for which there is no place then.
                 Ok(edits.filter(|edits| !self.removes_comment(edits, Span::default())))
             }
-            Operation::Remove { id } => self.remove(id),
+            Operation::Remove { id } => Ok(self.remove(id)),
         }
     }
 
@@ -276,14 +276,12 @@ impl<'t> Text<'t> {
         block::attach(self.tree, &Block { text: &text, position: None }).map(Some)
     }
 
-    fn remove(&self, id: NodeId) -> Result<Option<Edits>, EmitError> {
-        let Some(container) = self.container(id) else { return Ok(None) };
+    fn remove(&self, id: NodeId) -> Option<Edits> {
+        let container = self.container(id)?;
         let members: Vec<NodeId> = self.members(container).collect();
-        let Some(position) = members.iter().position(|&member| member == id) else {
-            return Ok(None);
-        };
+        let position = members.iter().position(|&member| member == id)?;
         if self.tree.node(container).site.style == Style::Flow {
-            return Ok(amend_flow::remove(self, id));
+            return amend_flow::remove(self, id);
         }
         let start = self.start(id);
         let end = self.end_of_lines(id);
@@ -304,7 +302,7 @@ impl<'t> Text<'t> {
                 && let Some(edits) = self.rewrite(container, rendered)
                 && !self.removes_comment(&edits, place(start, end))
             {
-                return Ok(Some(edits));
+                return Some(edits);
             }
             // In its place, so that the comments above it stay where they are.
             let last = without_break_at(self.source, end);
@@ -315,14 +313,14 @@ impl<'t> Text<'t> {
                 edits.insert(start, &spaces);
             }
             edits.replace(place(start, last), brackets.as_bytes());
-            return Ok(Some(edits));
+            return Some(edits);
         }
         if own_line {
             edits.remove(self.whole_lines(line, end));
-            return Ok(Some(edits));
+            return Some(edits);
         }
         // The first of a collection that begins behind a dash: the next one takes its place.
-        let Some(&next) = members.get(position + 1) else { return Ok(None) };
+        let &next = members.get(position + 1)?;
         let next = self.start(next);
         let between = &self.source[end.min(next)..next];
         if between.iter().all(|&byte| byte == b' ') {
@@ -331,7 +329,7 @@ impl<'t> Text<'t> {
             let before = self.source[..start].trim_ascii_end().len();
             edits.remove(place(before, without_break_at(self.source, end)));
         }
-        Ok(Some(edits))
+        Some(edits)
     }
 
     /// Returns the collection that holds `id`.
