@@ -230,5 +230,6 @@ fn hostile_documents_are_changed_rightly_or_not_at_all() {
             }
         }
     }
-    assert_eq!((in_place, anew, refused), (7456, 79, 6));
+    // Other counts only tell of other documents; that the rest of a text moves must stay rare.
+    assert!(in_place > 50 * anew && in_place > 500 * refused, "{in_place} {anew} {refused}");
 }
