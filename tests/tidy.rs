@@ -78,9 +78,10 @@ impl Source {
 
 /// Returns whether a file below `src` is a module of tests.
 fn is_test(path: &Path) -> bool {
-    let below_src = path.starts_with(repository().join("src"));
-    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-    below_src && ["tests", "testing", "laws"].contains(&name)
+    let names = ["tests", "testing", "laws", "vectors"].map(std::ffi::OsStr::new);
+    path.strip_prefix(repository().join("src")).is_ok_and(|inside| {
+        inside.with_extension("").components().any(|part| names.contains(&part.as_os_str()))
+    })
 }
 
 /// Cuts a line at `//`, but for that of a URL.

@@ -64,12 +64,12 @@ impl Document {
             _ => None,
         };
         let path = TreePath::new(actual);
-        let Some(key) = key else {
-            let value = nested(steps, value)?;
-            return self.changed(&Operation::Replace { id: node, value: &value }, path);
-        };
-        let value = nested(&steps[1..], value)?;
-        self.changed(&Operation::Append { container: node, key, value: &value }, path)
+        if let Some(key) = key {
+            let value = nested(&steps[1..], value)?;
+            return self.changed(&Operation::Append { container: node, key, value: &value }, path);
+        }
+        let value = nested(steps, value)?;
+        self.changed(&Operation::Replace { id: node, value: &value }, path)
     }
 
     /// Removes the entry or list member at `path` from the first document.

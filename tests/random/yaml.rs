@@ -1,4 +1,5 @@
-//! Random YAML as people write it, and some that nobody should.
+//! Random YAML as people write it, and some that nobody should. It is long because each way to
+//! write a thing is a few lines, and they share the writer's state.
 
 use crate::chance::Random;
 

@@ -14,20 +14,20 @@ pub struct SetArgs {
     pub services: ServiceArgs,
 
     /// The encrypted file
-    #[arg(value_name = "FILE")]
+    #[arg(index = 1, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
     /// Where to set it: `database.users[0]`, or as SOPS `["database"]["users"][0]`
-    #[arg(value_name = "PATH")]
+    #[arg(index = 2, value_name = "PATH")]
     pub path: Option<String>,
 
     /// The value as JSON: '"text"', 5, true, null, '{"key": "value"}'
     ///
     /// Other users of the machine may see it; --value-stdin does not show it to them.
-    #[arg(value_name = "VALUE", allow_negative_numbers = true)]
+    #[arg(index = 3, value_name = "VALUE", allow_negative_numbers = true)]
     pub value: Option<String>,
 
-    #[arg(hide = true, allow_negative_numbers = true)]
+    #[arg(index = 4, hide = true, allow_negative_numbers = true)]
     #[allow(missing_docs)]
     pub rest: Vec<String>,
 
@@ -56,14 +56,14 @@ pub struct UnsetArgs {
     pub services: ServiceArgs,
 
     /// The encrypted file
-    #[arg(value_name = "FILE")]
+    #[arg(index = 1, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
     /// What to remove: `database.users[0]`, or as SOPS `["database"]["users"][0]`
-    #[arg(value_name = "PATH")]
+    #[arg(index = 2, value_name = "PATH")]
     pub path: Option<String>,
 
-    #[arg(hide = true)]
+    #[arg(index = 3, hide = true)]
     #[allow(missing_docs)]
     pub rest: Vec<String>,
 

@@ -1,5 +1,7 @@
 //! What a change makes of a text, line by line.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use crate::document::{ChangeError, Document};
@@ -247,13 +249,13 @@ fn yaml() -> impl Strategy<Value = String> {
         for (number, (up, leaf, opens, comment)) in entries.into_iter().enumerate() {
             let spaces = " ".repeat(depth * 2);
             if comment {
-                text.push_str(&format!("{spaces}# {number}\n"));
+                writeln!(text, "{spaces}# {number}").unwrap();
             }
             if opens {
-                text.push_str(&format!("{spaces}k{number}:\n{spaces}  in: {leaf}\n"));
+                writeln!(text, "{spaces}k{number}:\n{spaces}  in: {leaf}").unwrap();
                 depth += 1;
             } else {
-                text.push_str(&format!("{spaces}k{number}: {leaf}\n"));
+                writeln!(text, "{spaces}k{number}: {leaf}").unwrap();
                 depth = depth.saturating_sub(up);
             }
         }

@@ -352,11 +352,15 @@ impl<'t> Text<'t> {
     }
 
     /// Returns the offset behind the colon or dash of an entry or member.
-    fn head_end(&self, id: NodeId) -> Option<usize> {
+    pub(super) fn head_end(&self, id: NodeId) -> Option<usize> {
         let node = self.tree.node(id);
         if let Some(key) = node.key {
-            let end = key.span?.end as usize;
-            let blanks = self.source[end..].iter().take_while(|&&byte| byte == b' ').count();
+            let span = key.span?;
+            let end = span.end as usize;
+            // The colon of a key behind `?` begins a line of its own.
+            let explicit = self.source[..span.start as usize].trim_ascii_end().ends_with(b"?");
+            let is_blank = |byte: u8| byte == b' ' || explicit && byte.is_ascii_whitespace();
+            let blanks = self.source[end..].iter().take_while(|&&byte| is_blank(byte)).count();
             return (self.source.get(end + blanks) == Some(&b':')).then_some(end + blanks + 1);
         }
         let value = node.span?.start;
@@ -388,7 +392,16 @@ impl<'t> Text<'t> {
     /// stand farther right.
     fn end_of_lines(&self, id: NodeId) -> usize {
         let column = self.tree.node(id).site.indent as usize;
-        block::lines_end(self.source, self.end_of_value(id), self.source.len(), column + 1)
+        let node = self.tree.node(id);
+        let mut end = self.end_of_value(id);
+        if let (Style::Literal | Style::Folded, Some(span)) = (node.site.style, node.span) {
+            let header = BlockScalar::read(self.source, span).header;
+            // The blank lines behind it are its own then.
+            if self.source[header.range()].contains(&b'+') {
+                end = end.max(span.end as usize);
+            }
+        }
+        block::lines_end(self.source, end, self.source.len(), column + 1)
     }
 
     /// Returns where a new member goes: behind the last one, and the comments that stand below it

@@ -21,7 +21,13 @@ pub(super) fn replace(
     let node = text.tree.node(id);
     let (Some(span), Some(root)) = (node.span, value.documents().next()) else { return Ok(None) };
     if span.is_empty() {
-        return Ok(None);
+        // Behind the colon of an entry without a value.
+        let (Some(_), Some(head)) = (node.key, text.head_end(id)) else { return Ok(None) };
+        let mut new = SecretBytes::from(" ");
+        write_flow(&mut new, value, root, FlowQuotes::Needed)?;
+        let mut edits = Edits::new();
+        edits.insert(head, &new);
+        return Ok(Some(edits));
     }
     let quotes = quotes(text, id);
     let start = node.site.properties.map_or(span.start, |before| before.start.min(span.start));
@@ -49,7 +55,7 @@ pub(super) fn append(
         return Ok(None);
     };
     let close = (brackets.end as usize).saturating_sub(1);
-    let place = member_span(text, last);
+    let Some(place) = member_span(text, last) else { return Ok(None) };
     if !matches!(source.get(close), Some(b'}' | b']')) || place.end as usize > close {
         return Ok(None);
     }
@@ -96,11 +102,8 @@ pub(super) fn append(
 
 /// Removes a member with its comma.
 pub(super) fn remove(text: &Text<'_>, id: NodeId) -> Option<Edits> {
-    if text.tree.node(id).span?.is_empty() {
-        return None;
-    }
     let mut edits = Edits::new();
-    let place = member_span(text, id);
+    let place = member_span(text, id)?;
     edits.remove(own_lines(text.source, place).unwrap_or(flow_removal(text.source, place)));
     Some(edits)
 }
@@ -116,16 +119,23 @@ fn own_lines(source: &[u8], member: Span) -> Option<Span> {
 }
 
 /// Returns the place of an entry or member, without commas.
-fn member_span(text: &Text<'_>, id: NodeId) -> Span {
+fn member_span(text: &Text<'_>, id: NodeId) -> Option<Span> {
     let node = text.tree.node(id);
-    match (node.key, node.span) {
-        (None, Some(span)) => {
+    let span = node.span?;
+    Some(match node.key {
+        None if span.is_empty() => return None,
+        None => {
             let start =
                 node.site.properties.map_or(span.start, |before| before.start.min(span.start));
             amend::place(start as usize, value_end(text.tree, id))
         }
-        _ => flow_entry(text.tree, id),
-    }
+        Some(_) if span.is_empty() => {
+            let entry = flow_entry(text.tree, id);
+            let end = text.head_end(id).unwrap_or(entry.end as usize);
+            amend::place(entry.start as usize, end)
+        }
+        Some(_) => flow_entry(text.tree, id),
+    })
 }
 
 /// Returns the quotes of the surroundings: always, where a key or text beside has them.
