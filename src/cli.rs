@@ -4,6 +4,7 @@
 pub mod args;
 pub mod change;
 pub mod commands;
+pub mod configs;
 pub mod context;
 pub mod creation_rule;
 pub mod default_file;
@@ -19,6 +20,8 @@ pub mod os;
 pub mod output;
 pub mod personality;
 pub mod rekey;
+pub mod report;
+pub mod targets;
 pub mod ui;
 
 use std::ffi::OsString;

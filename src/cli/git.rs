@@ -131,6 +131,20 @@ impl Repository {
         Ok(entries)
     }
 
+    /// Returns the files that git does not know and does not ignore, of these paths or all.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn untracked(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, GitError> {
+        let mut arguments: Vec<OsString> =
+            ["ls-files", "--others", "--exclude-standard", "-z", "--"].map(OsString::from).to_vec();
+        arguments.extend(paths.iter().map(OsString::from));
+        let answer = self.ask(&arguments)?;
+        // One that ends in a slash is a repository of its own.
+        let files = records(&answer).filter(|path| !path.ends_with(b"/"));
+        Ok(files.map(|path| path_of(path.to_vec())).collect())
+    }
+
     /// Returns the files whose content in the index is another than in the last commit, without
     /// those that were removed.
     ///

@@ -1,12 +1,11 @@
-//! How findings are shown.
+//! How findings are shown: by `check` and by `scan`.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::check::{Code, Severity};
+use crate::check::{Code, Finding, Severity};
 use crate::cli::args::check::ReportFormat;
-use crate::cli::commands::check::Located;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::io;
@@ -15,9 +14,20 @@ use crate::cli::ui::one_line;
 /// The version of the JSON report. Fields may be added within one.
 const JSON_VERSION: u32 = 1;
 
+/// A finding in a file.
+#[derive(Debug)]
+pub struct Located {
+    /// The path as it is shown.
+    pub path: String,
+    /// What is wrong.
+    pub finding: Finding,
+    /// How bad it is for this call.
+    pub severity: Severity,
+}
+
 /// What was looked at.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Summary {
+pub struct Summary {
     /// How many files there were.
     pub files: usize,
     /// How many of them are encrypted.
@@ -25,7 +35,7 @@ pub(super) struct Summary {
 }
 
 /// Prints the findings on standard output.
-pub(super) fn print(
+pub fn print(
     context: &Context,
     format: ReportFormat,
     found: &[Located],
