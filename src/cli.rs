@@ -95,6 +95,7 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecEnv(arguments) => Some(&arguments.services),
         Command::ExecFile(arguments) => Some(&arguments.services),
         Command::Check(_)
+        | Command::Scan(_)
         | Command::Git(_)
         | Command::Filestatus(_)
         | Command::Completion(_)
@@ -121,6 +122,7 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecEnv(arguments) => commands::exec_env::run(&context, arguments),
         Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),
         Command::Check(arguments) => commands::check::run(&context, config, arguments),
+        Command::Scan(arguments) => commands::scan::run(&context, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
         Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
         Command::Completion(arguments) => commands::completion::run(&context, arguments),

@@ -19,6 +19,7 @@ pub mod man;
 pub mod opening;
 pub mod rotate;
 pub mod rules;
+pub mod scan;
 pub mod services;
 pub mod set;
 pub mod types;
@@ -49,6 +50,7 @@ pub use self::man::ManArgs;
 pub use self::opening::OpenArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
+pub use self::scan::ScanArgs;
 pub use self::services::ServiceArgs;
 pub use self::set::{ChangeArgs, SetArgs, UnsetArgs};
 pub use self::types::{InputTypeArgs, OutputType, PlainTypeArgs, TypeArgs};
@@ -111,6 +113,8 @@ pub enum Command {
     ExecFile(Box<ExecFileArgs>),
     /// Find files and values that should be encrypted and are not, and damaged files
     Check(Box<CheckArgs>),
+    /// Find copies of the values of encrypted files that stand somewhere in clear
+    Scan(Box<ScanArgs>),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
     /// Print whether a file is encrypted, as JSON; needs no key

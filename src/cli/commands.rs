@@ -12,6 +12,7 @@ pub mod git;
 pub mod groups;
 pub mod man;
 pub mod rotate;
+pub mod scan;
 pub mod set;
 pub mod updatekeys;
 

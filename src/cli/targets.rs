@@ -62,6 +62,11 @@ pub enum Snapshot {
 }
 
 impl Target {
+    /// Returns the blob that has the content; `None` if it is on the disk.
+    pub fn blob(&self) -> Option<&str> {
+        self.blob.as_deref()
+    }
+
     /// Returns the path for people.
     pub fn shown(&self) -> String {
         self.path.to_string_lossy().into_owned()
@@ -144,6 +149,21 @@ impl Targets {
         }
         let (from, snapshot) = (Source::Disk, Snapshot::Disk);
         Ok(Targets { files, from, snapshot, repository: None, root })
+    }
+
+    /// Returns the files.
+    pub fn files(&self) -> &[Target] {
+        &self.files
+    }
+
+    /// Returns the repository; `None` outside of one.
+    pub fn repository(&self) -> Option<&Repository> {
+        self.repository.as_ref()
+    }
+
+    /// Returns the repository alone.
+    pub fn into_repository(self) -> Option<Repository> {
+        self.repository
     }
 
     /// Returns how many there are.

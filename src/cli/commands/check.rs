@@ -66,7 +66,7 @@ fn checked(
         summary.encrypted += usize::from(report.encrypted);
         for finding in report.findings {
             if let Some(severity) = severity(arguments, finding.code) {
-                located.push(Located { path: path.clone(), finding, severity });
+                located.push(Located { path: path.clone(), commit: None, finding, severity });
             }
         }
     }
