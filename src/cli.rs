@@ -19,6 +19,7 @@ pub mod machine;
 pub mod os;
 pub mod output;
 pub mod personality;
+pub mod recipients;
 pub mod rekey;
 pub mod report;
 pub mod targets;
@@ -96,6 +97,9 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecFile(arguments) => Some(&arguments.services),
         Command::Check(_)
         | Command::Scan(_)
+        | Command::Status(_)
+        | Command::Who(_)
+        | Command::Why(_)
         | Command::Git(_)
         | Command::Filestatus(_)
         | Command::Completion(_)
@@ -123,6 +127,9 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),
         Command::Check(arguments) => commands::check::run(&context, config, arguments),
         Command::Scan(arguments) => commands::scan::run(&context, arguments),
+        Command::Status(arguments) => commands::status::status(&context, config, arguments),
+        Command::Who(arguments) => commands::status::who(&context, arguments),
+        Command::Why(arguments) => commands::why::run(&context, config, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
         Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
         Command::Completion(arguments) => commands::completion::run(&context, arguments),

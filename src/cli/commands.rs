@@ -14,7 +14,9 @@ pub mod man;
 pub mod rotate;
 pub mod scan;
 pub mod set;
+pub mod status;
 pub mod updatekeys;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 

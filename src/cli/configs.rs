@@ -46,6 +46,16 @@ pub struct Found {
 }
 
 impl Found {
+    /// Returns the config; `None` if it is not usable.
+    pub fn config(&self) -> Option<&Config> {
+        self.loaded.config.as_ref()
+    }
+
+    /// Returns where it is, for people.
+    pub fn shown(&self) -> &str {
+        &self.loaded.shown
+    }
+
     /// Returns the rule for the file.
     pub fn rule(&self) -> Option<&CreationRule> {
         self.loaded.config.as_ref()?.rule_for(&self.path)
