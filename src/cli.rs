@@ -4,6 +4,7 @@
 pub mod args;
 pub mod change;
 pub mod commands;
+pub mod configs;
 pub mod context;
 pub mod creation_rule;
 pub mod default_file;
@@ -18,7 +19,10 @@ pub mod machine;
 pub mod os;
 pub mod output;
 pub mod personality;
+pub mod recipients;
 pub mod rekey;
+pub mod report;
+pub mod targets;
 pub mod ui;
 
 use std::ffi::OsString;
@@ -92,6 +96,10 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecEnv(arguments) => Some(&arguments.services),
         Command::ExecFile(arguments) => Some(&arguments.services),
         Command::Check(_)
+        | Command::Scan(_)
+        | Command::Status(_)
+        | Command::Who(_)
+        | Command::Why(_)
         | Command::Git(_)
         | Command::Filestatus(_)
         | Command::Completion(_)
@@ -118,6 +126,10 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecEnv(arguments) => commands::exec_env::run(&context, arguments),
         Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),
         Command::Check(arguments) => commands::check::run(&context, config, arguments),
+        Command::Scan(arguments) => commands::scan::run(&context, arguments),
+        Command::Status(arguments) => commands::status::status(&context, config, arguments),
+        Command::Who(arguments) => commands::status::who(&context, arguments),
+        Command::Why(arguments) => commands::why::run(&context, config, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
         Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
         Command::Completion(arguments) => commands::completion::run(&context, arguments),

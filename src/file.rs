@@ -27,7 +27,7 @@ use crate::keys::{self, Credentials, UnwrapError};
 use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
-use crate::span::Position;
+use crate::span::{Position, Span};
 use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
 pub use encrypt::{Plan, encrypt};
@@ -207,6 +207,12 @@ impl DecryptedFile {
         self.format
     }
 
+    /// Returns the values that were encrypted, in tree order.
+    pub fn opened_values(&self) -> Vec<NodeId> {
+        let ids = self.opened.iter().map(|leaf| leaf.id);
+        ids.filter(|&id| !self.tree.node(id).kind.is_comment()).collect()
+    }
+
     /// Returns the comments that look encrypted and did not open.
     pub fn unreadable_comments(&self) -> &[UnreadableComment] {
         &self.unreadable
@@ -309,6 +315,20 @@ pub fn split_metadata(
 pub fn covered(document: &Document, selector: Option<&Selector>) -> InClear {
     let tree = document.tree();
     inspect::in_clear(tree, selector, document.format(), |id| inspect::looks_sealed_at(tree, id))
+}
+
+/// Returns where the metadata stand in a text; nothing if it has none or does not parse.
+pub fn metadata_spans(format: &'static dyn FileFormat, text: SecretBytes) -> Vec<Span> {
+    let container = format.container().unwrap_or(format);
+    let Ok(tree) = container.parse(text) else { return Vec::new() };
+    let nodes = metadata::nodes(&tree, container.metadata_layout());
+    let span = |id: NodeId| {
+        let node = tree.node(id);
+        let value = node.span?;
+        let key = node.key.and_then(|key| key.span).unwrap_or(value);
+        Some(Span { start: key.start.min(value.start), end: key.end.max(value.end) })
+    };
+    nodes.into_iter().filter_map(span).collect()
 }
 
 /// Returns whether a text has metadata of SOPS' kind, so that it is encrypted already.

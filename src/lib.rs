@@ -73,6 +73,7 @@ pub mod merge;
 pub mod metadata;
 pub mod number;
 pub mod policy;
+pub mod scan;
 pub mod secret;
 pub mod selector;
 pub mod span;

@@ -15,6 +15,7 @@ mod exec_file;
 mod exports;
 mod filestatus;
 mod rekey;
+mod scan;
 mod set;
 mod toml;
 mod writes;

@@ -121,6 +121,9 @@ codes! {
     /// With a key: nothing could be verified.
     NotVerified = "not-verified", Error,
         "The file could not be opened with the keys at hand.";
+    /// A copy of a secret.
+    SecretInClear = "secret-in-clear", Error,
+        "The value of an encrypted file stands somewhere in clear.";
 }
 
 impl Code {
@@ -141,6 +144,8 @@ pub struct Finding {
     pub position: Option<Position>,
     /// The tree path of the value that it is about.
     pub path: Option<String>,
+    /// The file that the value is of, if it is another one.
+    pub secret_file: Option<String>,
     /// What stands there, with asterisks for what may be secret.
     pub snippet: Option<String>,
 }
@@ -148,7 +153,14 @@ pub struct Finding {
 impl Finding {
     /// Returns a finding about a whole file.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Finding {
-        Finding { code, message: message.into(), position: None, path: None, snippet: None }
+        Finding {
+            code,
+            message: message.into(),
+            position: None,
+            path: None,
+            secret_file: None,
+            snippet: None,
+        }
     }
 
     /// Sets where it is.

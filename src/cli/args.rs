@@ -19,8 +19,10 @@ pub mod man;
 pub mod opening;
 pub mod rotate;
 pub mod rules;
+pub mod scan;
 pub mod services;
 pub mod set;
+pub mod status;
 pub mod types;
 pub mod updatekeys;
 pub mod variables;
@@ -49,8 +51,10 @@ pub use self::man::ManArgs;
 pub use self::opening::OpenArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
+pub use self::scan::ScanArgs;
 pub use self::services::ServiceArgs;
 pub use self::set::{ChangeArgs, SetArgs, UnsetArgs};
+pub use self::status::{AboutArgs, StatusArgs};
 pub use self::types::{InputTypeArgs, OutputType, PlainTypeArgs, TypeArgs};
 pub use self::updatekeys::UpdatekeysArgs;
 pub use self::variables::VariableArgs;
@@ -111,6 +115,14 @@ pub enum Command {
     ExecFile(Box<ExecFileArgs>),
     /// Find files and values that should be encrypted and are not, and damaged files
     Check(Box<CheckArgs>),
+    /// Find copies of the values of encrypted files that stand somewhere in clear
+    Scan(Box<ScanArgs>),
+    /// Show which files are encrypted, by which rule and for whom; needs no key
+    Status(StatusArgs),
+    /// Show who can open files, and which of your keys can; needs no key
+    Who(AboutArgs),
+    /// Show what decides how files are encrypted: config, rule, format, keys; needs no key
+    Why(AboutArgs),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
     /// Print whether a file is encrypted, as JSON; needs no key

@@ -12,8 +12,11 @@ pub mod git;
 pub mod groups;
 pub mod man;
 pub mod rotate;
+pub mod scan;
 pub mod set;
+pub mod status;
 pub mod updatekeys;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 

@@ -381,10 +381,16 @@ pub fn owners(context: &Context, name: &Path) -> HashMap<(String, String), Strin
         Some(path) => Some(context.env.absolute(path)),
         None => file.parent().and_then(|directory| first(context, directory, false)),
     };
+    match path.and_then(|path| read(context, &path).ok()) {
+        Some((config, _)) => owners_of(&config),
+        None => HashMap::new(),
+    }
+}
+
+/// Returns who keys belong to, as the comments of a config say: each kind and identity with its
+/// owner.
+pub fn owners_of(config: &Config) -> HashMap<(String, String), String> {
     let mut owners = HashMap::new();
-    let Some((config, _)) = path.and_then(|path| read(context, &path).ok()) else {
-        return owners;
-    };
     let rules = config.creation_rules.iter().flatten();
     let keys = rules.flat_map(|rule| &rule.groups).flat_map(|group| &group.keys);
     for key in keys {

@@ -107,6 +107,11 @@ impl CliError {
         self
     }
 
+    /// Returns what is wrong, alone.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Returns how the program ends.
     pub fn exit(&self) -> Exit {
         self.0.exit

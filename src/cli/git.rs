@@ -5,6 +5,7 @@
 
 mod objects;
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -131,6 +132,20 @@ impl Repository {
         Ok(entries)
     }
 
+    /// Returns the files that git does not know and does not ignore, of these paths or all.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn untracked(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, GitError> {
+        let mut arguments: Vec<OsString> =
+            ["ls-files", "--others", "--exclude-standard", "-z", "--"].map(OsString::from).to_vec();
+        arguments.extend(paths.iter().map(OsString::from));
+        let answer = self.ask(&arguments)?;
+        // One that ends in a slash is a repository of its own.
+        let files = records(&answer).filter(|path| !path.ends_with(b"/"));
+        Ok(files.map(|path| path_of(path.to_vec())).collect())
+    }
+
     /// Returns the files whose content in the index is another than in the last commit, without
     /// those that were removed.
     ///
@@ -153,6 +168,57 @@ impl Repository {
         arguments.push("--".into());
         arguments.extend(paths.iter().map(OsString::from));
         self.changes(&arguments)
+    }
+
+    /// Returns the files of the index that have a text in them.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn tracked_with(&self, text: &str) -> Result<Vec<Entry>, GitError> {
+        let arguments = ["grep", "--cached", "--no-textconv", "-l", "-z", "-F", "-e", text];
+        let paths = match self.ask(&arguments) {
+            Ok(answer) => records(&answer).map(|path| path_of(path.to_vec())).collect(),
+            // It says nothing, and fails, where there is none.
+            Err(GitError::Failed { message, .. }) if message.is_empty() => HashSet::new(),
+            Err(error) => return Err(error),
+        };
+        let entries = self.tracked(&[])?;
+        Ok(entries.into_iter().filter(|entry| paths.contains(&entry.path)).collect())
+    }
+
+    /// Returns what each commit of a range, from the newest on, has brought: its name, and a file as
+    /// it is there. Merges are compared with each of their parents.
+    ///
+    /// # Errors
+    /// If git fails, such as for a range that is none.
+    pub fn history(
+        &self,
+        range: &str,
+        paths: &[PathBuf],
+    ) -> Result<Vec<(String, Entry)>, GitError> {
+        let mut arguments: Vec<OsString> =
+            ["log", "--format=%H", "-m", "--root"].map(OsString::from).to_vec();
+        arguments.extend(raw_diff(&["--end-of-options"]).into_iter().skip(1));
+        arguments.push(range.into());
+        arguments.push("--".into());
+        arguments.extend(paths.iter().map(OsString::from));
+        let answer = self.ask(&arguments)?;
+        let unclear = || GitError::Answer { command: "log".to_owned() };
+        let mut commit = String::new();
+        let mut entries = Vec::new();
+        let mut records = records(&answer);
+        while let Some(record) = records.next() {
+            // The names of commits stand on lines of their own.
+            let record = record.trim_ascii_start();
+            if record.starts_with(b":") {
+                let path = records.next().ok_or_else(unclear)?;
+                let entry = changed(record, path).ok_or_else(unclear)?;
+                entries.extend(entry.map(|entry| (commit.clone(), entry)));
+            } else {
+                commit = String::from_utf8_lossy(record).trim().to_owned();
+            }
+        }
+        Ok(entries)
     }
 
     /// Returns the commit that `name` stands for.

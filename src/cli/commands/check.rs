@@ -1,10 +1,6 @@
 //! `check`: what is wrong with encrypted files, and which files should be encrypted; for hooks and
 //! CI, without a key.
 
-mod configs;
-mod report;
-mod targets;
-
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
@@ -12,25 +8,15 @@ use std::thread;
 
 use crate::check::{self, Code, Finding, Report, Severity, Subject};
 use crate::cli::args::check::CheckArgs;
-use crate::cli::commands::check::configs::{Configs, Found};
-use crate::cli::commands::check::report::{Summary, print};
-use crate::cli::commands::check::targets::Targets;
+use crate::cli::configs::{Configs, Found};
 use crate::cli::context::{Context, decryption_order};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::config;
+use crate::cli::report::{Located, Summary, print};
+use crate::cli::targets::{Targets, Wanted};
 use crate::file::{EncryptedFile, FileError};
 use crate::format;
 use crate::secret::SecretBytes;
-
-/// A finding in a file.
-#[derive(Debug)]
-struct Located {
-    /// The path as it is shown.
-    path: String,
-    finding: Finding,
-    severity: Severity,
-}
 
 /// A text to be looked at.
 struct Job {
@@ -55,7 +41,16 @@ fn checked(
     config: Option<&Path>,
     arguments: &CheckArgs,
 ) -> Result<Exit, CliError> {
-    let mut targets = Targets::find(context, arguments)?;
+    let mut targets = Targets::find(
+        context,
+        &Wanted {
+            paths: &arguments.paths,
+            staged: arguments.staged,
+            rev: arguments.rev.as_deref(),
+            untracked: false,
+            command: "check",
+        },
+    )?;
     let mut configs = Configs::new(context, config, &targets)?;
     let mut found = inspect_all(context, arguments, &mut targets, &mut configs)?;
     for (path, finding) in configs.findings() {
@@ -71,7 +66,7 @@ fn checked(
         summary.encrypted += usize::from(report.encrypted);
         for finding in report.findings {
             if let Some(severity) = severity(arguments, finding.code) {
-                located.push(Located { path: path.clone(), finding, severity });
+                located.push(Located { path: path.clone(), commit: None, finding, severity });
             }
         }
     }
@@ -223,30 +218,4 @@ fn fix(
         left.push((number, path, report));
     }
     left
-}
-
-/// Returns the findings of a config that is not usable, or not as it looks.
-fn of_config(text: &[u8], origin: &str) -> (Option<config::Config>, Vec<Finding>) {
-    let place = |error: &config::ConfigError| {
-        let (line, column) = (error.line?, error.column.unwrap_or(1));
-        Some(crate::span::Position { line, column })
-    };
-    match config::Config::parse(text, origin, config::Strictness::Strict) {
-        Err(error) => {
-            let message = error.problem.to_string();
-            (None, vec![Finding::new(Code::ConfigInvalid, message).at(place(&error))])
-        }
-        Ok((config, warnings)) => {
-            let lints = config.lints();
-            let findings = warnings
-                .iter()
-                .chain(&lints)
-                .map(|warning| {
-                    let message = warning.0.problem.to_string();
-                    Finding::new(Code::ConfigSuspicious, message).at(place(&warning.0))
-                })
-                .collect();
-            (Some(config), findings)
-        }
-    }
 }

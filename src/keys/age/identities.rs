@@ -64,6 +64,22 @@ impl Identities {
         self.own().identities.iter().filter_map(|identity| identity.recipient.clone()).collect()
     }
 
+    /// Returns the recipients of the identities that can be read without asking anybody, SSH keys
+    /// among them, each with the name of its source.
+    pub fn known_recipients(&self) -> Vec<(String, String)> {
+        let ssh = self.ssh.get_or_init(|| self.load(true));
+        let all = self.own().identities.iter().chain(&ssh.identities);
+        all.filter_map(|identity| Some((identity.recipient.clone()?, identity.source.clone())))
+            .collect()
+    }
+
+    /// Returns whether there are identities whose recipients only a command, a device or the user
+    /// would tell.
+    pub fn has_unknown_recipients(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source.place, Place::Command(_)))
+            || self.own().identities.iter().any(|identity| identity.recipient.is_none())
+    }
+
     /// Returns whether an identity is for the plugin called `name`.
     pub(super) fn name_plugin(&self, name: &str) -> bool {
         self.own().identities.iter().any(|identity| identity.plugin.as_deref() == Some(name))
@@ -157,7 +173,8 @@ impl Loaded {
         };
         let identities = lines.identities.len();
         self.report(source, SourceOutcome::Loaded { identities, unusable: lines.unusable });
-        self.identities.extend(lines.identities);
+        let named = lines.identities.into_iter();
+        self.identities.extend(named.map(|identity| identity.of_source(&source.name)));
     }
 
     fn report(&mut self, source: &Source, outcome: SourceOutcome) {

@@ -15,13 +15,20 @@ pub(super) struct Identity {
     pub(super) recipient: Option<String>,
     /// Whether using it may ask the user for something, so that others are tried first.
     pub(super) asks: bool,
+    /// What its source is called in messages.
+    pub(super) source: String,
     /// The plugin that it is for.
     pub(super) plugin: Option<String>,
 }
 
 impl Identity {
     fn new(key: impl age::Identity + Send + Sync + 'static, recipient: Option<String>) -> Identity {
-        Identity { key: Box::new(key), recipient, asks: false, plugin: None }
+        Identity { key: Box::new(key), recipient, asks: false, source: String::new(), plugin: None }
+    }
+
+    /// Says where it is from.
+    pub(super) fn of_source(self, name: &str) -> Identity {
+        Identity { source: name.to_owned(), ..self }
     }
 }
 

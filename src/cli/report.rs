@@ -1,12 +1,11 @@
-//! How findings are shown.
+//! How findings are shown: by `check` and by `scan`.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::check::{Code, Severity};
+use crate::check::{Code, Finding, Severity};
 use crate::cli::args::check::ReportFormat;
-use crate::cli::commands::check::Located;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::io;
@@ -15,17 +14,43 @@ use crate::cli::ui::one_line;
 /// The version of the JSON report. Fields may be added within one.
 const JSON_VERSION: u32 = 1;
 
+/// A finding in a file.
+#[derive(Debug)]
+pub struct Located {
+    /// The path as it is shown.
+    pub path: String,
+    /// The commit that it was found in, if it is not what is there now.
+    pub commit: Option<String>,
+    /// What is wrong.
+    pub finding: Finding,
+    /// How bad it is for this call.
+    pub severity: Severity,
+}
+
 /// What was looked at.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Summary {
+pub struct Summary {
     /// How many files there were.
     pub files: usize,
     /// How many of them are encrypted.
     pub encrypted: usize,
+    /// What was searched for, if something was.
+    pub scanned: Option<Scanned>,
+}
+
+/// What was searched for.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Scanned {
+    /// How many values.
+    pub secrets: usize,
+    /// How many values of decrypted files were left out, because they say too little.
+    pub left_out: usize,
+    /// How many encrypted files could not be decrypted.
+    pub unopened: usize,
 }
 
 /// Prints the findings on standard output.
-pub(super) fn print(
+pub fn print(
     context: &Context,
     format: ReportFormat,
     found: &[Located],
@@ -40,6 +65,17 @@ pub(super) fn print(
     io::write_stdout(text.as_bytes())?;
     if format == ReportFormat::Text {
         let errors = found.iter().filter(|located| located.severity == Severity::Error).count();
+        if let Some(scanned) = &summary.scanned {
+            context.ui.note(format_args!(
+                "{} files searched for {} values of {} encrypted files, {} values left out: {errors} \
+                 errors",
+                summary.files,
+                scanned.secrets,
+                summary.encrypted - scanned.unopened,
+                scanned.left_out
+            ));
+            return Ok(());
+        }
         context.ui.note(format_args!(
             "{} files, {} encrypted: {errors} errors, {} warnings",
             summary.files,
@@ -52,7 +88,7 @@ pub(super) fn print(
 
 fn text(found: &[Located]) -> String {
     let mut text = String::new();
-    for Located { path, finding, severity } in found {
+    for Located { path, finding, severity, .. } in found {
         // Writing to a `String` cannot fail.
         let _ = write!(
             text,
@@ -79,6 +115,8 @@ struct JsonReport<'a> {
     version: u32,
     files: usize,
     encrypted: usize,
+    #[serde(flatten)]
+    scanned: Option<Scanned>,
     findings: Vec<JsonFinding<'a>>,
 }
 
@@ -90,19 +128,25 @@ struct JsonFinding<'a> {
     line: Option<usize>,
     column: Option<usize>,
     tree_path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'a str>,
     message: &'a str,
 }
 
 fn json(found: &[Located], summary: &Summary) -> String {
     let findings = found
         .iter()
-        .map(|Located { path, finding, severity }| JsonFinding {
+        .map(|Located { path, commit, finding, severity }| JsonFinding {
             code: finding.code.name(),
             severity: severity.name(),
             file: path,
             line: finding.position.map(|place| place.line),
             column: finding.position.map(|place| place.column),
             tree_path: finding.path.as_deref(),
+            secret_file: finding.secret_file.as_deref(),
+            commit: commit.as_deref(),
             message: &finding.message,
         })
         .collect();
@@ -110,6 +154,7 @@ fn json(found: &[Located], summary: &Summary) -> String {
         version: JSON_VERSION,
         files: summary.files,
         encrypted: summary.encrypted,
+        scanned: summary.scanned,
         findings,
     };
     lines(serde_json::to_string_pretty(&report))
@@ -129,7 +174,7 @@ fn sarif(found: &[Located]) -> String {
         .collect();
     let results: Vec<_> = found
         .iter()
-        .map(|Located { path, finding, severity }| {
+        .map(|Located { path, finding, severity, .. }| {
             let start = finding.position.map_or((1, 1), |place| (place.line, place.column));
             json!({
                 "ruleId": finding.code.name(),
@@ -178,7 +223,7 @@ fn github(found: &[Located]) -> String {
     let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     let mut text = String::new();
-    for Located { path, finding, severity } in found {
+    for Located { path, finding, severity, .. } in found {
         let _ = write!(text, "::{} file={}", severity.name(), property(path));
         if let Some(place) = finding.position {
             let _ = write!(text, ",line={},col={}", place.line, place.column);

@@ -1,18 +1,32 @@
-//! The files to be checked, and where their contents come from.
+//! The files that a command about a repository looks at, and where their contents come from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::check::CheckArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::git::{Entry, EntryKind, GitError, Objects, Repository};
 use crate::cli::io;
 use crate::secret::SecretBytes;
 
+/// Which files are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Files and directories; none for all.
+    pub paths: &'a [PathBuf],
+    /// Whether those of the index that differ from the last commit.
+    pub staged: bool,
+    /// A range of commits: the files that it changes, as they are at its end.
+    pub rev: Option<&'a str>,
+    /// Whether also files that git does not know, and does not ignore.
+    pub untracked: bool,
+    /// The command, for messages.
+    pub command: &'a str,
+}
+
 /// The files, in order.
 #[derive(Debug)]
-pub(super) struct Targets {
+pub struct Targets {
     files: Vec<Target>,
     from: Source,
     snapshot: Snapshot,
@@ -30,15 +44,15 @@ enum Source {
 
 /// One of the files.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub struct Target {
     /// From the root.
     pub path: PathBuf,
     blob: Option<String>,
 }
 
-/// What contents a check reads.
+/// What contents are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Snapshot {
+pub enum Snapshot {
     /// Those on the disk.
     Disk,
     /// Those of the index.
@@ -48,28 +62,33 @@ pub(super) enum Snapshot {
 }
 
 impl Target {
+    /// Returns the blob that has the content; `None` if it is on the disk.
+    pub fn blob(&self) -> Option<&str> {
+        self.blob.as_deref()
+    }
+
     /// Returns the path for people.
-    pub(super) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         self.path.to_string_lossy().into_owned()
     }
 }
 
 impl Targets {
     /// Finds the files that the arguments mean.
-    pub(super) fn find(context: &Context, arguments: &CheckArgs) -> Result<Targets, CliError> {
+    pub fn find(context: &Context, wanted: &Wanted<'_>) -> Result<Targets, CliError> {
         let here = context.env.directory();
         let paths: Vec<PathBuf> =
-            arguments.paths.iter().map(|path| context.env.absolute(path)).collect();
+            wanted.paths.iter().map(|path| context.env.absolute(path)).collect();
         let Some(repository) = Repository::find(&context.env, here)? else {
-            return Targets::of_disk(context, arguments, &paths);
+            return Targets::of_disk(context, wanted, &paths);
         };
         let root = repository.root().to_owned();
-        if arguments.staged || arguments.rev.is_some() {
-            let entries = match &arguments.rev {
+        if wanted.staged || wanted.rev.is_some() {
+            let entries = match wanted.rev {
                 Some(range) => repository.changed(range, &paths)?,
                 None => repository.staged(&paths)?,
             };
-            let snapshot = match &arguments.rev {
+            let snapshot = match wanted.rev {
                 Some(range) => Snapshot::Commit(repository.commit(end_of(range))?),
                 None => Snapshot::Index,
             };
@@ -81,6 +100,10 @@ impl Targets {
             fs::symlink_metadata(path).map_err(|error| io::read_error(path, error))?;
         }
         let mut files = of_entries(repository.tracked(&paths)?, false);
+        if wanted.untracked {
+            let others = repository.untracked(&paths)?.into_iter();
+            files.extend(others.map(|path| Target { path, blob: None }));
+        }
         // A file that is named is meant, whether git knows it or not.
         for path in paths.iter().filter(|path| path.is_file()) {
             let path = path.strip_prefix(&root).unwrap_or(path).to_owned();
@@ -94,18 +117,18 @@ impl Targets {
 
     fn of_disk(
         context: &Context,
-        arguments: &CheckArgs,
+        wanted: &Wanted<'_>,
         paths: &[PathBuf],
     ) -> Result<Targets, CliError> {
         use crate::cli::exit::Exit;
-        if arguments.staged || arguments.rev.is_some() {
+        if wanted.staged || wanted.rev.is_some() {
             let message = "this is no git repository: there is nothing staged or committed";
             return Err(CliError::new(Exit::Input, "git", message));
         }
         if paths.is_empty() {
             let message = "this is no git repository, and no files are named";
             return Err(CliError::new(Exit::Input, "git", message)
-                .help("name files or directories: encfile check PATH..."));
+                .help(format!("name files or directories: encfile {} PATH...", wanted.command)));
         }
         let root = context.env.directory().to_owned();
         let mut files = Vec::new();
@@ -128,23 +151,38 @@ impl Targets {
         Ok(Targets { files, from, snapshot, repository: None, root })
     }
 
+    /// Returns the files.
+    pub fn files(&self) -> &[Target] {
+        &self.files
+    }
+
+    /// Returns the repository; `None` outside of one.
+    pub fn repository(&self) -> Option<&Repository> {
+        self.repository.as_ref()
+    }
+
+    /// Returns the repository alone.
+    pub fn into_repository(self) -> Option<Repository> {
+        self.repository
+    }
+
     /// Returns how many there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.files.len()
     }
 
     /// Returns the directory that the paths are relative to.
-    pub(super) fn root(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Returns which contents are read.
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> Snapshot {
         self.snapshot.clone()
     }
 
     /// Starts another reader of the repository's objects.
-    pub(super) fn objects(&self) -> Result<Objects, CliError> {
+    pub fn objects(&self) -> Result<Objects, CliError> {
         match &self.repository {
             Some(repository) => Ok(repository.objects()?),
             None => Err(GitError::Missing.into()),
@@ -152,10 +190,7 @@ impl Targets {
     }
 
     /// Returns a file and its content; `None` if it has none any more.
-    pub(super) fn read(
-        &mut self,
-        number: usize,
-    ) -> Result<(Target, Option<SecretBytes>), CliError> {
+    pub fn read(&mut self, number: usize) -> Result<(Target, Option<SecretBytes>), CliError> {
         let target = self.files[number].clone();
         let text = if let (Source::Git(objects), Some(blob)) = (&mut self.from, &target.blob) {
             objects.read(blob.as_bytes())?
@@ -171,7 +206,7 @@ impl Targets {
     }
 
     /// Returns where a file is on the disk.
-    pub(super) fn on_disk(&self, number: usize) -> Option<PathBuf> {
+    pub fn on_disk(&self, number: usize) -> Option<PathBuf> {
         matches!(self.from, Source::Disk)
             .then(|| self.files.get(number).map(|file| self.root.join(&file.path)))
             .flatten()

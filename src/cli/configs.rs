@@ -5,18 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::check::Finding;
-use crate::cli::commands::check::of_config;
-use crate::cli::commands::check::targets::{Snapshot, Target, Targets};
+use crate::check::{Code, Finding};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::git::Objects;
 use crate::cli::io;
-use crate::config::{Config, CreationRule, FILE_NAME, relative};
+use crate::cli::targets::{Snapshot, Target, Targets};
+use crate::config::{Config, ConfigError, CreationRule, FILE_NAME, Strictness, relative};
 use crate::secret::SecretBytes;
+use crate::span::Position;
 
 /// The configs that were met.
-pub(super) struct Configs {
+pub struct Configs {
     root: PathBuf,
     /// Where configs are read that are not on the disk, and what stands before their path there.
     objects: Option<(Objects, String)>,
@@ -39,21 +39,35 @@ struct Loaded {
 }
 
 /// The config of one file.
-pub(super) struct Found {
+pub struct Found {
     loaded: Arc<Loaded>,
     /// The path by which rules know the file.
     path: String,
 }
 
 impl Found {
+    /// Returns the config; `None` if it is not usable.
+    pub fn config(&self) -> Option<&Config> {
+        self.loaded.config.as_ref()
+    }
+
+    /// Returns where it is, for people.
+    pub fn shown(&self) -> &str {
+        &self.loaded.shown
+    }
+
     /// Returns the rule for the file.
-    pub(super) fn rule(&self) -> Option<&CreationRule> {
+    pub fn rule(&self) -> Option<&CreationRule> {
         self.loaded.config.as_ref()?.rule_for(&self.path)
     }
 }
 
 impl Configs {
-    pub(super) fn new(
+    /// Returns no configs yet but the `given` one, for the files that `targets` are.
+    ///
+    /// # Errors
+    /// If that one cannot be read.
+    pub fn new(
         context: &Context,
         given: Option<&Path>,
         targets: &Targets,
@@ -80,7 +94,7 @@ impl Configs {
     }
 
     /// Returns the config for a file.
-    pub(super) fn find(&mut self, target: &Target) -> Result<Option<Found>, CliError> {
+    pub fn find(&mut self, target: &Target) -> Result<Option<Found>, CliError> {
         let file = self.root.join(&target.path);
         let loaded = match &self.given {
             Some(given) => Some(Arc::clone(given)),
@@ -93,7 +107,7 @@ impl Configs {
     }
 
     /// Returns what is wrong with the configs that were met.
-    pub(super) fn findings(&self) -> Vec<(String, Finding)> {
+    pub fn findings(&self) -> Vec<(String, Finding)> {
         self.loaded
             .iter()
             .flat_map(|loaded| {
@@ -143,5 +157,31 @@ impl Configs {
         let loaded = Arc::new(Loaded { config, directory, shown, findings });
         self.loaded.push(Arc::clone(&loaded));
         loaded
+    }
+}
+
+/// Returns the findings of a config that is not usable, or not as it looks.
+fn of_config(text: &[u8], origin: &str) -> (Option<Config>, Vec<Finding>) {
+    let place = |error: &ConfigError| {
+        let (line, column) = (error.line?, error.column.unwrap_or(1));
+        Some(Position { line, column })
+    };
+    match Config::parse(text, origin, Strictness::Strict) {
+        Err(error) => {
+            let message = error.problem.to_string();
+            (None, vec![Finding::new(Code::ConfigInvalid, message).at(place(&error))])
+        }
+        Ok((config, warnings)) => {
+            let lints = config.lints();
+            let findings = warnings
+                .iter()
+                .chain(&lints)
+                .map(|warning| {
+                    let message = warning.0.problem.to_string();
+                    Finding::new(Code::ConfigSuspicious, message).at(place(&warning.0))
+                })
+                .collect();
+            (Some(config), findings)
+        }
     }
 }
