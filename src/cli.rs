@@ -92,6 +92,7 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecEnv(arguments) => Some(&arguments.services),
         Command::ExecFile(arguments) => Some(&arguments.services),
         Command::Check(_)
+        | Command::Diff(_)
         | Command::Git(_)
         | Command::Filestatus(_)
         | Command::Completion(_)
@@ -118,6 +119,7 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecEnv(arguments) => commands::exec_env::run(&context, arguments),
         Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),
         Command::Check(arguments) => commands::check::run(&context, config, arguments),
+        Command::Diff(arguments) => commands::diff::run(&context, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
         Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
         Command::Completion(arguments) => commands::completion::run(&context, arguments),

@@ -11,6 +11,7 @@
 
 mod build;
 mod compare;
+pub mod hashed;
 pub mod operation;
 pub mod path;
 

@@ -5,6 +5,7 @@ pub mod check;
 pub mod command;
 pub mod completion;
 pub mod decrypt;
+pub mod diff;
 pub mod edit;
 pub mod encrypt;
 pub mod exec_env;
@@ -36,6 +37,7 @@ pub use self::check::CheckArgs;
 pub use self::command::CommandArgs;
 pub use self::completion::CompletionArgs;
 pub use self::decrypt::DecryptArgs;
+pub use self::diff::DiffArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
 pub use self::exec_env::ExecEnvArgs;
@@ -111,6 +113,8 @@ pub enum Command {
     ExecFile(Box<ExecFileArgs>),
     /// Find files and values that should be encrypted and are not, and damaged files
     Check(Box<CheckArgs>),
+    /// Show which values differ between versions of encrypted files
+    Diff(Box<DiffArgs>),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
     /// Print whether a file is encrypted, as JSON; needs no key

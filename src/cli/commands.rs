@@ -3,6 +3,7 @@
 pub mod check;
 pub mod completion;
 pub mod decrypt;
+pub mod diff;
 pub mod edit;
 pub mod encrypt;
 pub mod exec_env;
