@@ -7,6 +7,7 @@ pub mod commands;
 pub mod context;
 pub mod creation_rule;
 pub mod default_file;
+pub mod editing;
 pub mod editor;
 pub mod env;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod exit;
 pub mod git;
 pub mod io;
 pub mod machine;
+pub mod merging;
 pub mod os;
 pub mod output;
 pub mod personality;
@@ -93,6 +95,8 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecFile(arguments) => Some(&arguments.services),
         Command::Check(_)
         | Command::Diff(_)
+        | Command::Mergetool(_)
+        | Command::Repair(_)
         | Command::Git(_)
         | Command::Filestatus(_)
         | Command::Completion(_)
@@ -120,6 +124,8 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),
         Command::Check(arguments) => commands::check::run(&context, config, arguments),
         Command::Diff(arguments) => commands::diff::run(&context, arguments),
+        Command::Mergetool(arguments) => commands::mergetool::run(&context, arguments),
+        Command::Repair(arguments) => commands::repair::run(&context, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
         Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
         Command::Completion(arguments) => commands::completion::run(&context, arguments),

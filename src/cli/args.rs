@@ -17,7 +17,9 @@ pub mod groups;
 pub mod keys;
 pub mod legacy;
 pub mod man;
+pub mod mergetool;
 pub mod opening;
+pub mod repair;
 pub mod rotate;
 pub mod rules;
 pub mod services;
@@ -48,7 +50,9 @@ pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
 pub use self::legacy::{Normal, normalise};
 pub use self::man::ManArgs;
+pub use self::mergetool::MergetoolArgs;
 pub use self::opening::OpenArgs;
+pub use self::repair::RepairArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
 pub use self::services::ServiceArgs;
@@ -115,6 +119,10 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Show which values differ between versions of encrypted files
     Diff(Box<DiffArgs>),
+    /// Resolve a conflict of git in an encrypted file, in the editor
+    Mergetool(MergetoolArgs),
+    /// Make an encrypted file right again that was merged by hand, or changed by a program
+    Repair(RepairArgs),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
     /// Print whether a file is encrypted, as JSON; needs no key

@@ -135,6 +135,18 @@ impl Repository {
         &self.root
     }
 
+    /// Returns an absolute path from the top of the work tree; `None` if it is outside.
+    pub fn inside(&self, path: &Path) -> Option<PathBuf> {
+        // Git names the top with symbolic links resolved.
+        let real = std::fs::canonicalize(path.parent().unwrap_or(path)).ok();
+        let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
+        let inside = [Some(path), real.as_deref()]
+            .into_iter()
+            .flatten()
+            .find_map(|path| path.strip_prefix(&self.root).ok());
+        inside.map(Path::to_owned)
+    }
+
     /// Returns the files of the index, of these paths or all.
     ///
     /// # Errors

@@ -193,14 +193,8 @@ impl Finder<'_> {
 
     /// Returns an absolute path from the top of the work tree.
     fn in_work_tree(&self, path: &Path) -> Result<PathBuf, CliError> {
-        let root = self.repository()?.root();
-        let real = fs::canonicalize(path.parent().unwrap_or(path)).ok();
-        let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
-        [Some(path), real.as_deref()]
-            .into_iter()
-            .flatten()
-            .find_map(|path| path.strip_prefix(root).ok())
-            .map(Path::to_owned)
+        self.repository()?
+            .inside(path)
             .ok_or_else(|| failed(format!("`{}` is outside of the repository", path.display())))
     }
 
