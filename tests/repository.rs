@@ -14,7 +14,7 @@ impl Repository {
     /// Makes a repository with `files`, plain ones, encrypted and committed.
     pub(crate) fn with(files: &[(&str, &str)]) -> Repository {
         let sandbox = Sandbox::with_identity(ALICE);
-        sandbox.config_for(&[ALICE, BOB]);
+        sandbox.config_with(&[ALICE, BOB], "    path_regex: \\.(yaml|json|env|ini)$\n");
         let repository = Repository { sandbox };
         repository.git(&["init", "-q", "-b", "main"]);
         repository.git(&["config", "user.name", "a"]);

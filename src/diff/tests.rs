@@ -1,3 +1,5 @@
+//! Differences, as lines of text.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 const PLAIN: &str = "# canary-note\nhost: canary-one\nport: 5432\nlist:\n- canary-a\n- canary-b\n";
 
 fn repository() -> Repository {
-    Repository::with(&[("app.yaml", PLAIN), ("plain.txt", "nothing\n")])
+    Repository::with(&[("app.yaml", PLAIN)])
 }
 
 #[test]
@@ -19,7 +19,8 @@ fn without_arguments_the_changed_encrypted_files_of_the_work_tree_are_shown() {
         "app.yaml",
         "s/5432/6543/;s/canary-note/canary-other/;s/- canary-a/- canary-new\\n- canary-a/",
     );
-    sandbox.write(".gitignore", "x\n");
+    // What is not encrypted is for git.
+    sandbox.write(".gitattributes", sandbox.read(".gitattributes") + "x text\n");
     let expected = "app.yaml\n  ~ comment: # canary-note -> # canary-other\n  ~ [\"port\"]: 5432 -> \
                     6543\n  + [\"list\"][0]: \"canary-new\"\n";
     sandbox.encfile(["diff"]).go().code(1).stdout(expected).no_stderr();
@@ -106,10 +107,12 @@ fn new_and_removed_files_are_shown_value_by_value() {
     let repository = Repository::with(&[("a.env", "A=canary\n"), ("b.json", "{\"b\": 1}\n")]);
     let sandbox = &repository.sandbox;
     repository.git(&["rm", "-q", "b.json"]);
-    repository.sandbox.write("c.json", "{\"c\": null}\n");
-    sandbox.encfile(["encrypt", "-i", "--allow-unencrypted", "c.json"]).go();
+    sandbox.write("c.json", "{\"c\": {\"d\": [true, 1.5]}}\n");
+    sandbox.encfile(["encrypt", "-i", "c.json"]).go().success();
     repository.git(&["add", "."]);
-    sandbox.encfile(["diff", "--staged"]).go().code(1).stdout("b.json (removed)\n  - [\"b\"]: 1\n");
+    let expected = "b.json (removed)\n  - [\"b\"]: 1\nc.json (new file)\n  + [\"c\"][\"d\"][0]: \
+                    true\n  + [\"c\"][\"d\"][1]: 1.5\n";
+    sandbox.encfile(["diff", "--staged"]).go().code(1).stdout(expected).no_stderr();
 }
 
 #[test]

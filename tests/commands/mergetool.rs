@@ -58,7 +58,8 @@ fn without_stages_in_the_index_the_markers_are_read() {
 #[test]
 fn markers_of_git_itself_in_the_style_diff3_are_read() {
     let repository = Repository::with(&[("app.yaml", PLAIN)]);
-    repository.git(&["config", "--unset", "merge.encfile.driver"]);
+    repository.sandbox.write(".gitattributes", "");
+    repository.commit("without the driver");
     repository.git(&["config", "merge.conflictStyle", "diff3"]);
     repository.merge("app.yaml", "s/5432/1111/", "s/-two/-theirs/").no_success();
     repository.git(&["add", "app.yaml"]);

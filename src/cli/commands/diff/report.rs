@@ -175,6 +175,7 @@ impl Report {
                 // JSON has no escapes for what else a terminal would take as a command.
                 self.push(&one_line(&String::from_utf8_lossy(&json)));
             }
+            Content::Value(Value::Boolean(flag)) => self.push(if flag { "true" } else { "false" }),
             Content::Value(value) => canonical::write(&value, &mut self.out),
             Content::Unsigned(number) => self.push(&number.to_string()),
             Content::Null => self.push("null"),
