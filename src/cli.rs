@@ -8,6 +8,7 @@ pub mod configs;
 pub mod context;
 pub mod creation_rule;
 pub mod default_file;
+pub mod editing;
 pub mod editor;
 pub mod env;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod exit;
 pub mod git;
 pub mod io;
 pub mod machine;
+pub mod merging;
 pub mod os;
 pub mod output;
 pub mod personality;
@@ -100,6 +102,9 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         | Command::Status(_)
         | Command::Who(_)
         | Command::Why(_)
+        | Command::Diff(_)
+        | Command::Mergetool(_)
+        | Command::Repair(_)
         | Command::Git(_)
         | Command::Filestatus(_)
         | Command::Completion(_)
@@ -130,6 +135,9 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::Status(arguments) => commands::status::status(&context, config, arguments),
         Command::Who(arguments) => commands::status::who(&context, arguments),
         Command::Why(arguments) => commands::why::run(&context, config, arguments),
+        Command::Diff(arguments) => commands::diff::run(&context, arguments),
+        Command::Mergetool(arguments) => commands::mergetool::run(&context, arguments),
+        Command::Repair(arguments) => commands::repair::run(&context, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
         Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
         Command::Completion(arguments) => commands::completion::run(&context, arguments),

@@ -28,6 +28,7 @@ use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
 use crate::span::{Position, Span};
+use crate::tree::path::TreePath;
 use crate::tree::{KeyType, NodeId, NodeKind, TextRef, Tree};
 
 pub use encrypt::{Plan, encrypt};
@@ -127,6 +128,16 @@ impl EncryptedFile {
         open::decrypt(self, data_key, false)
     }
 
+    /// Decrypts the values that authenticate, whatever the MAC says, and leaves the others as they
+    /// are. What comes out may be the work of anybody who can write the file: it is for the eyes of
+    /// its owner, to repair it.
+    ///
+    /// # Errors
+    /// None is known, besides those of the values' types.
+    pub fn decrypt_what_authenticates(self, data_key: &DataKey) -> Result<Salvaged, FileError> {
+        open::salvage(self, data_key)
+    }
+
     /// Returns the text of the file with other metadata, which wraps the same data key. Everything
     /// but the block stays byte for byte. It needs no key.
     ///
@@ -140,6 +151,37 @@ impl EncryptedFile {
 impl fmt::Debug for EncryptedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EncryptedFile({}, {:?})", self.format.name(), self.tree)
+    }
+}
+
+/// What could be had of a damaged file.
+#[derive(Debug)]
+pub struct Salvaged {
+    /// The file, with those values in clear that authenticate; the others stand as they were.
+    pub file: DecryptedFile,
+    /// The first values that look encrypted and do not authenticate.
+    pub unreadable: Vec<UnreadableValue>,
+    /// How many more there are.
+    pub others: usize,
+    /// Whether the MAC is right, for the values as they are now.
+    pub mac: Result<(), FileError>,
+}
+
+/// A value that looks encrypted and does not authenticate.
+#[derive(Debug)]
+pub struct UnreadableValue {
+    /// Where it is in its document.
+    pub path: TreePath,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// Why.
+    pub error: ValueError,
+}
+
+impl DecryptedFile {
+    /// Returns how many values and comments were decrypted.
+    pub fn opened_count(&self) -> usize {
+        self.opened.len()
     }
 }
 

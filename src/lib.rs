@@ -63,6 +63,7 @@
 pub mod check;
 pub mod config;
 pub mod crypt;
+pub mod diff;
 pub mod document;
 pub mod edits;
 pub mod export;

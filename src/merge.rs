@@ -7,12 +7,14 @@
 
 mod agree;
 mod lines;
+mod markers;
 mod recipients;
 
 use std::fmt;
 
 use self::agree::{Change, Changes, Comparison};
 use self::lines::{Favour, Touching, merge};
+pub use self::markers::{Versions, versions};
 pub use self::recipients::{Recipients, RecipientsError, recipients};
 use crate::document::Document;
 use crate::format::FileFormat;

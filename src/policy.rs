@@ -50,6 +50,18 @@ impl Policy {
             mac_only_encrypted: rule.mac_only_encrypted,
         }
     }
+
+    /// Returns what a file says of itself, to compare another with it.
+    pub fn of_file(file: &Metadata) -> Policy {
+        let recipients =
+            |group: &KeyGroup| group.keys.iter().map(|key| Recipient::of_key(&*key.key)).collect();
+        Policy {
+            groups: file.groups.iter().map(recipients).collect(),
+            needed: keys::needed_groups(file.groups.len(), file.shamir_threshold),
+            selector: file.selector(),
+            mac_only_encrypted: file.mac_only_encrypted,
+        }
+    }
 }
 
 /// Somebody who can decrypt.

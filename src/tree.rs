@@ -11,6 +11,7 @@
 
 mod build;
 mod compare;
+pub mod hashed;
 pub mod operation;
 pub mod path;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use crate::secret::SecretBytes;
 use crate::span::Span;
+use crate::tree::path::{Component, TreePath};
 
 pub use build::TreeBuilder;
 
@@ -418,8 +420,12 @@ impl Tree {
     /// Returns a description of where `id` stands, as SOPS' `--extract` takes it:
     /// `["a"][0]["b"]`. It holds keys, never values.
     pub fn path(&self, id: NodeId) -> String {
-        use fmt::Write as _;
-        let mut path = String::new();
+        self.tree_path(id).to_string()
+    }
+
+    /// Returns where `id` stands in its document.
+    pub fn tree_path(&self, id: NodeId) -> TreePath {
+        let mut path = Vec::new();
         let mut level = None;
         // Going down from the root: at each level the one member that holds the node.
         let mut siblings = self.documents();
@@ -430,20 +436,17 @@ impl Tree {
                 position += usize::from(!holds && !self.node(member).kind.is_comment());
                 holds
             }) else {
-                return path;
+                return TreePath::new(path);
             };
             match (self.key(member), level) {
                 (Some(key), _) => {
-                    // Writing to a `String` cannot fail.
-                    let _ = write!(path, "[\"{}\"]", String::from_utf8_lossy(key).escape_debug());
+                    path.push(Component::Key(String::from_utf8_lossy(key).into_owned()));
                 }
-                (None, Some(NodeKind::List)) => {
-                    let _ = write!(path, "[{position}]");
-                }
+                (None, Some(NodeKind::List)) => path.push(Component::Index(position)),
                 (None, _) => {}
             }
             if member == id {
-                return path;
+                return TreePath::new(path);
             }
             level = Some(self.node(member).kind);
             siblings = self.children(member);

@@ -16,6 +16,7 @@ mod peers;
 mod random;
 mod readme;
 mod replay;
+mod repository;
 mod roundtrip;
 mod sandbox;
 mod strace;

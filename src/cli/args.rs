@@ -5,6 +5,7 @@ pub mod check;
 pub mod command;
 pub mod completion;
 pub mod decrypt;
+pub mod diff;
 pub mod edit;
 pub mod encrypt;
 pub mod exec_env;
@@ -16,7 +17,9 @@ pub mod groups;
 pub mod keys;
 pub mod legacy;
 pub mod man;
+pub mod mergetool;
 pub mod opening;
+pub mod repair;
 pub mod rotate;
 pub mod rules;
 pub mod scan;
@@ -38,6 +41,7 @@ pub use self::check::CheckArgs;
 pub use self::command::CommandArgs;
 pub use self::completion::CompletionArgs;
 pub use self::decrypt::DecryptArgs;
+pub use self::diff::DiffArgs;
 pub use self::edit::EditArgs;
 pub use self::encrypt::EncryptArgs;
 pub use self::exec_env::ExecEnvArgs;
@@ -48,7 +52,9 @@ pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
 pub use self::legacy::{Normal, normalise};
 pub use self::man::ManArgs;
+pub use self::mergetool::MergetoolArgs;
 pub use self::opening::OpenArgs;
+pub use self::repair::RepairArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
 pub use self::scan::ScanArgs;
@@ -123,6 +129,12 @@ pub enum Command {
     Who(AboutArgs),
     /// Show what decides how files are encrypted: config, rule, format, keys; needs no key
     Why(AboutArgs),
+    /// Show which values differ between versions of encrypted files
+    Diff(Box<DiffArgs>),
+    /// Resolve a conflict of git in an encrypted file, in the editor
+    Mergetool(MergetoolArgs),
+    /// Make an encrypted file right again that was merged by hand, or changed by a program
+    Repair(RepairArgs),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
     /// Print whether a file is encrypted, as JSON; needs no key

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod completion;
 pub mod decrypt;
+pub mod diff;
 pub mod edit;
 pub mod encrypt;
 pub mod exec_env;
@@ -11,6 +12,8 @@ pub mod filestatus;
 pub mod git;
 pub mod groups;
 pub mod man;
+pub mod mergetool;
+pub mod repair;
 pub mod rotate;
 pub mod scan;
 pub mod set;
@@ -18,11 +21,13 @@ pub mod status;
 pub mod updatekeys;
 pub mod why;
 
+use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::io;
 
 /// Runs `each` for every file; all are tried, and the first failure decides the exit code.
 fn for_each(
@@ -88,4 +93,29 @@ fn both_outputs() -> CliError {
 
 fn no_file() -> CliError {
     CliError::new(Exit::NoFile, "no-file", "no file specified")
+}
+
+/// The longest answer that is read.
+const LONGEST_ANSWER: u64 = 4096;
+
+/// Asks until the answer is yes or no.
+fn confirm(question: &str) -> Result<bool, CliError> {
+    let mut input = std::io::stdin().lock();
+    loop {
+        io::write_stdout(question.as_bytes())?;
+        let mut answer = String::new();
+        match (&mut input).take(LONGEST_ANSWER).read_line(&mut answer) {
+            Ok(count) if count > 0 => {}
+            _ => {
+                let message = "EOF: nobody answered, and nothing was changed";
+                return Err(CliError::new(Exit::Generic, "no-answer", message)
+                    .help("to change files without being asked: --yes"));
+            }
+        }
+        match answer.trim() {
+            "y" => return Ok(true),
+            "n" => return Ok(false),
+            _ => {}
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub const ENABLE_LOCAL_KEYSERVICE: &str = "SOPS_ENABLE_LOCAL_KEYSERVICE";
 pub const SOPS_EDITOR: &str = "SOPS_EDITOR";
 /// The editor, if `SOPS_EDITOR` is not set.
 pub const EDITOR: &str = "EDITOR";
+/// Turns colours off, unless it is empty.
+pub const NO_COLOR: &str = "NO_COLOR";
 /// Variables with keys that open encrypted files, or with the way to them: what a command that is
 /// run from here does not get by itself.
 pub const KEY_VARIABLES: &[&str] = &[

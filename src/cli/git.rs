@@ -45,6 +45,28 @@ pub enum EntryKind {
     Unmerged,
 }
 
+/// A file that differs between two places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileChange {
+    /// The path from the top of the work tree.
+    pub path: PathBuf,
+    /// What was there.
+    pub old: FileSide,
+    /// What is there.
+    pub new: FileSide,
+}
+
+/// A side of a [`FileChange`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSide {
+    /// No file.
+    Absent,
+    /// The blob of this name.
+    Blob(String),
+    /// The file in the work tree.
+    WorkTree,
+}
+
 /// Why git did not answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -112,6 +134,18 @@ impl Repository {
     /// Returns the top of the work tree.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Returns an absolute path from the top of the work tree; `None` if it is outside.
+    pub fn inside(&self, path: &Path) -> Option<PathBuf> {
+        // Git names the top with symbolic links resolved.
+        let real = std::fs::canonicalize(path.parent().unwrap_or(path)).ok();
+        let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
+        let inside = [Some(path), real.as_deref()]
+            .into_iter()
+            .flatten()
+            .find_map(|path| path.strip_prefix(&self.root).ok());
+        inside.map(Path::to_owned)
     }
 
     /// Returns the files of the index, of these paths or all.
@@ -213,12 +247,55 @@ impl Repository {
             if record.starts_with(b":") {
                 let path = records.next().ok_or_else(unclear)?;
                 let entry = changed(record, path).ok_or_else(unclear)?;
-                entries.extend(entry.map(|entry| (commit.clone(), entry)));
+                entries.extend(entry.into_iter().map(|entry| (commit.clone(), entry)));
             } else {
                 commit = String::from_utf8_lossy(record).trim().to_owned();
             }
         }
         Ok(entries)
+    }
+
+    /// Returns the files that differ between what `words` name, as `git diff` understands them:
+    /// index and work tree without any, with what is there on each side.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn differences(
+        &self,
+        words: &[&str],
+        paths: &[PathBuf],
+    ) -> Result<Vec<FileChange>, GitError> {
+        let mut arguments = raw_diff(words);
+        arguments.push("--".into());
+        arguments.extend(paths.iter().map(OsString::from));
+        let answer = self.ask(&arguments)?;
+        let unclear = || GitError::Answer { command: "diff".to_owned() };
+        let mut records = records(&answer);
+        let mut changes = Vec::new();
+        while let Some(head) = records.next() {
+            let path = records.next().ok_or_else(unclear)?;
+            changes.extend(both_sides(head, path).ok_or_else(unclear)?);
+        }
+        Ok(changes)
+    }
+
+    /// Returns the blobs that a conflict has left in the index for a path from the top of the work
+    /// tree: base, ours and theirs, as far as they are there.
+    ///
+    /// # Errors
+    /// If git fails.
+    pub fn stages(&self, path: &Path) -> Result<[Option<String>; 3], GitError> {
+        let mut arguments: Vec<OsString> =
+            ["ls-files", "--unmerged", "-z", "--"].map(OsString::from).to_vec();
+        arguments.push(path.into());
+        let answer = self.ask(&arguments)?;
+        let mut stages = [None, None, None];
+        for record in records(&answer) {
+            let (blob, stage) =
+                unmerged(record).ok_or(GitError::Answer { command: "ls-files".to_owned() })?;
+            stages[stage] = Some(blob);
+        }
+        Ok(stages)
     }
 
     /// Returns the commit that `name` stands for.
@@ -310,6 +387,33 @@ fn changed(head: &[u8], path: &[u8]) -> Option<Vec<Entry>> {
     Some(vec![Entry { path: path_of(path.to_vec()), blob: blob.to_owned(), kind }])
 }
 
+/// Reads `:MODE MODE BLOB BLOB STATUS`; nothing for what is no file, and for a conflict, whose file
+/// in the work tree has a record of its own.
+fn both_sides(head: &[u8], path: &[u8]) -> Option<Option<FileChange>> {
+    let head = std::str::from_utf8(head).ok()?.strip_prefix(':')?;
+    let words: Vec<&str> = head.split(' ').collect();
+    let &[old_mode, new_mode, old, new, status] = &words[..] else { return None };
+    let side = |mode: &str, blob: &str| match () {
+        () if mode == "000000" => Some(FileSide::Absent),
+        () if kind(mode) != EntryKind::File => None,
+        () if blob.bytes().all(|digit| digit == b'0') => Some(FileSide::WorkTree),
+        () => Some(FileSide::Blob(blob.to_owned())),
+    };
+    let (Some(old), Some(new)) = (side(old_mode, old), side(new_mode, new)) else {
+        return Some(None);
+    };
+    let path = path_of(path.to_vec());
+    Some((!status.starts_with('U')).then_some(FileChange { path, old, new }))
+}
+
+/// Reads `MODE BLOB STAGE<tab>PATH` of a conflict: the blob, and its place among the three.
+fn unmerged(record: &[u8]) -> Option<(String, usize)> {
+    let head = std::str::from_utf8(record.split(|&byte| byte == b'\t').next()?).ok()?;
+    let mut words = head.split(' ').skip(1);
+    let (blob, stage) = (words.next()?, words.next()?.parse::<usize>().ok()?);
+    (1..=3).contains(&stage).then(|| (blob.to_owned(), stage - 1))
+}
+
 fn kind(mode: &str) -> EntryKind {
     if mode.starts_with("100") { EntryKind::File } else { EntryKind::Other }
 }
@@ -339,6 +443,23 @@ mod tests {
         assert_eq!(staged(b"100755 0 2\tx").unwrap().kind, EntryKind::Unmerged);
         assert_eq!(staged(b"160000 0 0\tx").unwrap().kind, EntryKind::Other);
         assert_eq!(staged(b"100755 0 2 x"), None);
+    }
+
+    #[test]
+    fn both_sides_of_a_difference_are_read() {
+        let change = both_sides(b":100644 100644 aa 00 M", b"x").unwrap().unwrap();
+        assert_eq!((change.old, change.new), (FileSide::Blob("aa".to_owned()), FileSide::WorkTree));
+        let change = both_sides(b":100644 000000 aa 00 D", b"x").unwrap().unwrap();
+        assert_eq!(change.new, FileSide::Absent);
+        assert_eq!(both_sides(b":000000 000000 00 00 U", b"x"), Some(None));
+        assert_eq!(both_sides(b":120000 100644 aa bb T", b"x"), Some(None));
+        assert_eq!(both_sides(b"100644 100644 aa bb M", b"x"), None);
+    }
+
+    #[test]
+    fn stages_of_a_conflict_are_read() {
+        assert_eq!(unmerged(b"100644 0123abcd 3\tx"), Some(("0123abcd".to_owned(), 2)));
+        assert_eq!(unmerged(b"100644 0123abcd 0\tx"), None);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::crypt::value::{self, Sealed, ValueError};
 use crate::file::leaves::{Leaves, has_content};
 use crate::file::spelling::{LAYOUT_PATH, Spellings};
 use crate::file::{
-    DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, STRAY_PATH,
-    UnreadableComment, position,
+    DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, STRAY_PATH, Salvaged,
+    UnreadableComment, UnreadableValue, inspect, position,
 };
 use crate::format::MetadataLayout;
 use crate::metadata::Metadata;
@@ -25,26 +25,60 @@ const COST_OF_TRY: usize = 256;
 /// How many comments that do not open get their place.
 const COMMENTS_PLACED: usize = 20;
 
+/// How many values that do not authenticate are named.
+const SALVAGE_NAMED: usize = 500;
+
 /// Decrypts a file.
 pub(super) fn decrypt(
     file: EncryptedFile,
     data_key: &DataKey,
     check_mac: bool,
 ) -> Result<DecryptedFile, FileError> {
+    let (file, mac) = open(file, data_key, |tree, id, failure| Err(failure.of(tree, id)))?;
+    if check_mac {
+        mac?;
+    }
+    Ok(file)
+}
+
+/// Decrypts the values that authenticate, and leaves the others as they are.
+pub(super) fn salvage(file: EncryptedFile, data_key: &DataKey) -> Result<Salvaged, FileError> {
+    let mut unreadable = Vec::new();
+    let mut others = 0;
+    let (file, mac) = open(file, data_key, |tree, id, failure| {
+        if let Failure::Value(error) = failure
+            && inspect::looks_sealed_at(tree, id)
+        {
+            if unreadable.len() < SALVAGE_NAMED {
+                let (path, position) = (tree.tree_path(id), position(tree, id));
+                unreadable.push(UnreadableValue { path, position, error });
+            } else {
+                others += 1;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Salvaged { file, unreadable, others, mac })
+}
+
+/// Opens what there is; `failed` says what happens to the value that does not open. The second
+/// result is whether the MAC is right.
+fn open(
+    file: EncryptedFile,
+    data_key: &DataKey,
+    failed: impl FnMut(&Tree, NodeId, Failure) -> Result<(), FileError>,
+) -> Result<(DecryptedFile, Result<(), FileError>), FileError> {
     let EncryptedFile { mut tree, format, metadata, detached } = file;
     let cipher = data_key.cipher();
     let everything = format.container().is_some();
-    let opener = open_leaves(&mut tree, &metadata, &cipher, everything)?;
+    let opener = open_leaves(&mut tree, &metadata, &cipher, everything, failed)?;
     let Opener { opened, raw, mac, lost, .. } = opener;
-    if check_mac {
-        let flat = format.metadata_layout() == MetadataLayout::Flat;
-        let stored = stored_mac(&metadata, &cipher)?;
-        if *mac.finish() != *stored
-            && !older_macs(&tree, &metadata, &raw, flat).any(|mac| *mac == *stored)
-        {
-            return Err(FileError::MacMismatch);
-        }
-    }
+    let flat = format.metadata_layout() == MetadataLayout::Flat;
+    let right = stored_mac(&metadata, &cipher).and_then(|stored| {
+        let right = *mac.finish() == *stored
+            || older_macs(&tree, &metadata, &raw, flat).any(|mac| *mac == *stored);
+        right.then_some(()).ok_or(FileError::MacMismatch)
+    });
     let spellings = metadata.layout.as_deref().and_then(|sealed| open_layout(sealed, &cipher));
     let mut file = DecryptedFile {
         tree,
@@ -58,7 +92,25 @@ pub(super) fn decrypt(
     };
     open_strays(&mut file, &cipher);
     recover_comments(&mut file, &cipher, &lost);
-    Ok(file)
+    Ok((file, right))
+}
+
+/// Why a value does not open.
+enum Failure {
+    /// It is no ciphertext, or not one of this place.
+    Value(ValueError),
+    /// It is of a type that no ciphertext has.
+    Clear,
+}
+
+impl Failure {
+    fn of(self, tree: &Tree, id: NodeId) -> FileError {
+        let (path, position) = (tree.path(id), position(tree, id));
+        match self {
+            Failure::Value(error) => FileError::Value { path, position, error },
+            Failure::Clear => FileError::ClearValue { path, position, found: type_name(tree, id) },
+        }
+    }
 }
 
 /// Opens the layout. One that does not open is of no use, and nothing depends on it.
@@ -120,6 +172,7 @@ fn open_leaves(
     metadata: &Metadata,
     cipher: &Cipher,
     everything: bool,
+    mut failed: impl FnMut(&Tree, NodeId, Failure) -> Result<(), FileError>,
 ) -> Result<Opener, FileError> {
     let selector = metadata.selector();
     let mut leaves = if everything { Leaves::selecting_all() } else { Leaves::new(&selector) };
@@ -152,30 +205,10 @@ fn open_leaves(
         }
         let selected = leaves.selects_value(tree, id);
         if selected && has_content(tree, id) {
-            let NodeKind::Text(sealed) = tree.node(id).kind else {
-                return Err(FileError::ClearValue {
-                    path: tree.path(id),
-                    position: position(tree, id),
-                    found: type_name(tree, id),
-                });
-            };
-            let (plain, kind, reusable) =
-                opener.open(tree, cipher, leaves.path(), sealed).map_err(|error| {
-                    FileError::Value { path: tree.path(id), position: position(tree, id), error }
-                })?;
-            let text = tree.text(plain);
-            let new = match canonical::read(kind, text) {
-                Some(Value::Integer(number)) => NodeKind::Integer(number),
-                Some(Value::Float(number)) => NodeKind::Float(number),
-                Some(Value::Boolean(flag)) => NodeKind::Boolean(flag),
-                Some(Value::Time(time)) => NodeKind::Time(time),
-                Some(Value::Text(_)) | None => NodeKind::Text(plain),
-            };
-            if !reusable {
-                opener.raw.push((id, plain));
+            match opener.open_value(tree, cipher, leaves.path(), id) {
+                Ok(leaf) => opener.opened.push(leaf),
+                Err(failure) => failed(tree, id, failure)?,
             }
-            tree.set(id, new);
-            opener.opened.push(OpenedLeaf { id, sealed, reusable });
         }
         if selected || !metadata.mac_only_encrypted {
             opener.add_to_mac(tree, id);
@@ -196,6 +229,31 @@ impl Opener {
         self.scratch.resize(0);
         let opened = Sealed::parse(tree.text(sealed))?.open(cipher, path, &mut self.scratch)?;
         Ok((tree.intern(&self.scratch[opened.text.range()]), opened.kind, opened.reusable))
+    }
+
+    /// Opens a value and puts it into the tree.
+    fn open_value(
+        &mut self,
+        tree: &mut Tree,
+        cipher: &Cipher,
+        path: &[u8],
+        id: NodeId,
+    ) -> Result<OpenedLeaf, Failure> {
+        let NodeKind::Text(sealed) = tree.node(id).kind else { return Err(Failure::Clear) };
+        let (plain, kind, reusable) =
+            self.open(tree, cipher, path, sealed).map_err(Failure::Value)?;
+        let new = match canonical::read(kind, tree.text(plain)) {
+            Some(Value::Integer(number)) => NodeKind::Integer(number),
+            Some(Value::Float(number)) => NodeKind::Float(number),
+            Some(Value::Boolean(flag)) => NodeKind::Boolean(flag),
+            Some(Value::Time(time)) => NodeKind::Time(time),
+            Some(Value::Text(_)) | None => NodeKind::Text(plain),
+        };
+        if !reusable {
+            self.raw.push((id, plain));
+        }
+        tree.set(id, new);
+        Ok(OpenedLeaf { id, sealed, reusable })
     }
 
     fn add_to_mac(&mut self, tree: &Tree, id: NodeId) {

@@ -6,27 +6,18 @@
 //! conflict, and there the favoured side's value stands.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
 
 use super::lines::Favour;
-use crate::tree::{NodeId, NodeKind, Tree, Value};
+use crate::tree::hashed::{Hash128, Hashed, TreeHasher};
+use crate::tree::{NodeId, NodeKind, Tree};
 
 /// Trees whose nodes can be compared as wholes.
 pub(super) struct Comparison<'t> {
     base: Option<Hashed<'t>>,
     ours: Hashed<'t>,
     theirs: Hashed<'t>,
-    states: [RandomState; 2],
+    hasher: TreeHasher,
 }
-
-/// A tree with a hash of the data below each node.
-struct Hashed<'t> {
-    tree: &'t Tree,
-    hashes: Vec<Hash128>,
-}
-
-/// Two hashes with keys of their own: equal ones are taken for equal data.
-type Hash128 = [u64; 2];
 
 /// A node of each tree, as far as there is one.
 #[derive(Clone, Copy)]
@@ -73,19 +64,19 @@ pub(super) struct Changes {
 
 impl<'t> Comparison<'t> {
     pub(super) fn new(base: Option<&'t Tree>, ours: &'t Tree, theirs: &'t Tree) -> Comparison<'t> {
-        let states = [RandomState::new(), RandomState::new()];
+        let hasher = TreeHasher::new();
         Comparison {
-            base: base.map(|tree| Hashed::new(tree, &states)),
-            ours: Hashed::new(ours, &states),
-            theirs: Hashed::new(theirs, &states),
-            states,
+            base: base.map(|tree| hasher.hash(tree)),
+            ours: hasher.hash(ours),
+            theirs: hasher.hash(theirs),
+            hasher,
         }
     }
 
     /// Returns the paths of the conflicts if `merged` is the merge of the trees; `None` if it is
     /// something else.
     pub(super) fn agrees(&self, merged: &Tree, favour: Favour) -> Option<Vec<String>> {
-        let merged = Hashed::new(merged, &self.states);
+        let merged = self.hasher.hash(merged);
         let mut conflicts = Vec::new();
         let mut waiting = self.roots(&merged)?;
         while let Some((nodes, found)) = waiting.pop() {
@@ -96,7 +87,7 @@ impl<'t> Comparison<'t> {
                 Verdict::Ours => is(&self.ours, nodes.ours),
                 Verdict::Theirs => is(&self.theirs, nodes.theirs),
                 Verdict::Maps => {
-                    let entries = self.entries(nodes, found.map(|found| (merged.tree, found)))?;
+                    let entries = self.entries(nodes, found.map(|found| (merged.tree(), found)))?;
                     waiting.extend(entries.into_values());
                     true
                 }
@@ -128,7 +119,7 @@ impl<'t> Comparison<'t> {
     pub(super) fn changes(&self) -> Option<Changes> {
         let mut changes = Changes::default();
         let root = |side: &Hashed<'_>| {
-            let mut documents = side.tree.documents();
+            let mut documents = side.tree().documents();
             let root = documents.next();
             root.filter(|_| documents.next().is_none())
         };
@@ -173,8 +164,8 @@ impl<'t> Comparison<'t> {
         conflicts: &mut Vec<String>,
     ) -> bool {
         let path = match (nodes.ours, nodes.theirs) {
-            (Some(id), _) => self.ours.tree.path(id),
-            (None, Some(id)) => self.theirs.tree.path(id),
+            (Some(id), _) => self.ours.tree().path(id),
+            (None, Some(id)) => self.theirs.tree().path(id),
             (None, None) => String::new(),
         };
         conflicts.push(path);
@@ -195,9 +186,9 @@ impl<'t> Comparison<'t> {
             return Verdict::Theirs;
         }
         let kinds = [
-            self.base.as_ref().zip(nodes.base).map(|(side, id)| side.tree.node(id).kind),
-            nodes.ours.map(|id| self.ours.tree.node(id).kind),
-            nodes.theirs.map(|id| self.theirs.tree.node(id).kind),
+            self.base.as_ref().zip(nodes.base).map(|(side, id)| side.tree().node(id).kind),
+            nodes.ours.map(|id| self.ours.tree().node(id).kind),
+            nodes.theirs.map(|id| self.theirs.tree().node(id).kind),
         ];
         let all = |wanted: NodeKind| {
             kinds[0].is_none_or(|kind| kind == wanted)
@@ -212,9 +203,9 @@ impl<'t> Comparison<'t> {
 
     fn roots(&self, merged: &Hashed<'_>) -> Option<Vec<(Nodes, Option<NodeId>)>> {
         let roots = |tree: &Tree| tree.documents().collect::<Vec<_>>();
-        let (ours, theirs) = (roots(self.ours.tree), roots(self.theirs.tree));
-        let base = self.base.as_ref().map(|base| roots(base.tree));
-        let merged = roots(merged.tree);
+        let (ours, theirs) = (roots(self.ours.tree()), roots(self.theirs.tree()));
+        let base = self.base.as_ref().map(|base| roots(base.tree()));
+        let merged = roots(merged.tree());
         let alike = ours.len() == theirs.len()
             && ours.len() == merged.len()
             && base.as_ref().is_none_or(|base| base.len() == ours.len());
@@ -250,10 +241,10 @@ impl<'t> Comparison<'t> {
             }
             Some(())
         };
-        let base = self.base.as_ref().map(|base| base.tree).zip(nodes.base);
+        let base = self.base.as_ref().map(|base| base.tree()).zip(nodes.base);
         add(base, |(nodes, _)| &mut nodes.base)?;
-        add(nodes.ours.map(|id| (self.ours.tree, id)), |(nodes, _)| &mut nodes.ours)?;
-        add(nodes.theirs.map(|id| (self.theirs.tree, id)), |(nodes, _)| &mut nodes.theirs)?;
+        add(nodes.ours.map(|id| (self.ours.tree(), id)), |(nodes, _)| &mut nodes.ours)?;
+        add(nodes.theirs.map(|id| (self.theirs.tree(), id)), |(nodes, _)| &mut nodes.theirs)?;
         add(merged, |(_, merged)| merged)?;
         Some(entries)
     }
@@ -313,60 +304,4 @@ impl<'t> Comparison<'t> {
                 .collect()
         })
     }
-}
-
-impl<'t> Hashed<'t> {
-    fn new(tree: &'t Tree, states: &[RandomState; 2]) -> Hashed<'t> {
-        let mut hashes = vec![[0; 2]; tree.nodes().len()];
-        // In pre-order, what is in a container comes behind it.
-        for index in (0..tree.nodes().len()).rev() {
-            let Some(id) = tree.id_at(index) else { continue };
-            hashes[index] = [0, 1].map(|at| hash(tree, id, &hashes, at, &states[at]));
-        }
-        Hashed { tree, hashes }
-    }
-
-    fn hash(&self, id: NodeId) -> Hash128 {
-        self.hashes[id.index()]
-    }
-
-    fn members(&self, list: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        self.tree.children(list).filter(|&id| !self.tree.node(id).kind.is_comment())
-    }
-}
-
-fn hash(tree: &Tree, id: NodeId, below: &[Hash128], at: usize, state: &RandomState) -> u64 {
-    let mut hasher = state.build_hasher();
-    let kind = tree.node(id).kind;
-    std::mem::discriminant(&kind).hash(&mut hasher);
-    match kind {
-        // The order of entries is no data.
-        NodeKind::Map => {
-            let mut sum = 0_u64;
-            for child in tree.children(id) {
-                let Some(key) = tree.key(child) else { continue };
-                let mut entry = state.build_hasher();
-                key.hash(&mut entry);
-                entry.write_u64(below[child.index()][at]);
-                sum = sum.wrapping_add(entry.finish());
-            }
-            hasher.write_u64(sum);
-        }
-        NodeKind::List => {
-            for child in tree.children(id).filter(|&id| !tree.node(id).kind.is_comment()) {
-                hasher.write_u64(below[child.index()][at]);
-            }
-        }
-        NodeKind::Comment { .. } => {}
-        NodeKind::Unsigned(number) => number.hash(&mut hasher),
-        _ => match tree.value(id) {
-            Some(Value::Text(text)) => text.hash(&mut hasher),
-            Some(Value::Integer(number)) => number.hash(&mut hasher),
-            Some(Value::Float(number)) => number.to_bits().hash(&mut hasher),
-            Some(Value::Boolean(yes)) => yes.hash(&mut hasher),
-            Some(Value::Time(time)) => time.hash(&mut hasher),
-            None => {}
-        },
-    }
-    hasher.finish()
 }

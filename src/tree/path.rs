@@ -1,5 +1,7 @@
 //! Tree paths, as people write them: SOPS' `["a"][0]["b"]` and the short `a[0].b`.
 
+use std::fmt;
+
 use crate::tree::{NodeId, NodeKind, Tree};
 
 /// A step of a tree path.
@@ -76,6 +78,16 @@ impl TreePath {
             };
         }
         Ok(node)
+    }
+}
+
+impl fmt::Display for TreePath {
+    /// Writes SOPS' form, as [`Tree::path`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.components.iter().try_for_each(|component| match component {
+            Component::Key(key) => write!(f, "[\"{}\"]", key.escape_debug()),
+            Component::Index(index) => write!(f, "[{index}]"),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `edit`: decrypt into private memory, let the user edit, encrypt what changed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli::args::EditArgs;
 use crate::cli::change::Subject;
@@ -9,19 +9,16 @@ use crate::cli::commands::encrypt::wrapped;
 use crate::cli::commands::{checked_files, no_file};
 use crate::cli::context::Context;
 use crate::cli::creation_rule;
-use crate::cli::editor::{EditSession, Edited, EditorCommand, EditorError};
-use crate::cli::env;
+use crate::cli::editing;
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
-use crate::cli::io::{self, Mode, Stamp};
-use crate::cli::os;
+use crate::cli::io::Stamp;
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
-use crate::file::{self, FileError, Plan, Previous};
-use crate::format::{FileFormat, Layout, SyntaxError, binary::Binary};
+use crate::file::{self, FileError, Previous};
+use crate::format::{FileFormat, Layout, SyntaxError};
 use crate::keys::{WrapError, WrappedKey, wrap_all};
 use crate::metadata::Metadata;
-use crate::number;
 use crate::secret::SecretBytes;
 use crate::tree::{NodeKind, Tree};
 
@@ -39,33 +36,20 @@ pub fn run(
     } else {
         new(context, config, arguments, path)?
     };
-    let command = EditorCommand::from_env(
-        context.env.raw(env::SOPS_EDITOR).as_deref(),
-        context.env.raw(env::EDITOR).as_deref(),
-        context.env.raw("PATH").as_deref(),
-    )?;
-    let mut session = EditSession::new(
-        command,
-        &editing.text,
-        path,
-        context.env.path("XDG_RUNTIME_DIR").as_deref(),
-        &context.env.temporary_directory(),
-    )?;
-    if session.on_disk() {
-        context
-            .ui
-            .warn("there is no memory-backed directory; the text is on a disk while you edit");
-    }
-    let Accepted { document, block } = match let_edit(context, &editing, &mut session, path) {
-        Ok(Some(edited)) => edited,
-        Ok(None) => return unchanged(context),
-        Err(failure) => {
-            let saved = session.take_unsaved();
-            drop(session);
-            let (report, text) = failure.report(context);
-            return Err(keep(context, &editing, text.or(saved), report));
-        }
-    };
+    let mut session = editing::start(context, &editing.text, path)?;
+    let Accepted { document, block } =
+        match editing::until_accepted(context, &mut session, |text| {
+            parse(context, &editing, text).map_err(|problem| problem.report(path))
+        }) {
+            Ok(Some(edited)) => edited,
+            Ok(None) => return unchanged(context),
+            Err(failure) => {
+                let saved = session.take_unsaved();
+                drop(session);
+                let (report, text) = failure.report(context);
+                return Err(keep(context, &editing, text.or(saved), report));
+            }
+        };
     // From here on Ctrl-C ends the program again, and the private file is gone.
     drop(session);
     let text = SecretBytes::from(document.text());
@@ -171,57 +155,6 @@ fn adopt(
     Ok(())
 }
 
-/// Why editing ended without a text that can be saved.
-enum Failure {
-    Editor(EditorError),
-    /// A text that does not parse.
-    Text(CliError, SecretBytes),
-}
-
-impl Failure {
-    fn report(self, context: &Context) -> (CliError, Option<SecretBytes>) {
-        match self {
-            Failure::Text(report, text) => (report, Some(text)),
-            Failure::Editor(EditorError::Interrupted { signal }) => {
-                let exit = if context.personality.exits_with_signal() {
-                    Exit::Signal(u8::try_from(signal).unwrap_or(0))
-                } else {
-                    Exit::Generic
-                };
-                (CliError::new(exit, "interrupted", "User canceled operation"), None)
-            }
-            Failure::Editor(error) => (error.into(), None),
-        }
-    }
-}
-
-/// Lets the user edit until the text parses; `None` if it is unchanged.
-fn let_edit(
-    context: &Context,
-    editing: &Editing,
-    session: &mut EditSession,
-    path: &Path,
-) -> Result<Option<Accepted>, Failure> {
-    loop {
-        let text = match session.run().map_err(Failure::Editor)? {
-            Edited::Unchanged => return Ok(None),
-            Edited::Changed(text) => text,
-        };
-        let report = match parse(context, editing, &text) {
-            Ok(accepted) => return Ok(Some(accepted)),
-            Err(problem) => problem.report(path),
-        };
-        if !os::stdin_is_terminal() {
-            return Err(Failure::Text(report, text));
-        }
-        context.ui.line(report.render(context.personality));
-        context.ui.line("Press enter to return to the editor, or Ctrl+C to exit.");
-        if !session.wait_for_enter().map_err(Failure::Editor)? {
-            return Err(Failure::Text(report, text));
-        }
-    }
-}
-
 /// What is wrong with an edited text.
 enum Problem {
     Syntax(SyntaxError),
@@ -303,48 +236,14 @@ fn unchanged(context: &Context) -> Result<Exit, CliError> {
     Err(CliError::new(Exit::Unchanged, "unchanged", message))
 }
 
-/// Keeps a text that could not be saved: encrypted as a binary file, for the same keys.
+/// Keeps a text that could not be saved.
 fn keep(
     context: &Context,
     editing: &Editing,
     text: Option<SecretBytes>,
     report: CliError,
 ) -> CliError {
-    let Some(text) = text.filter(|text| **text != *editing.text && !text.is_empty()) else {
-        return report;
-    };
-    match try_keep(context, &editing.file, text) {
-        Ok(kept) => report.help(format!(
-            "your text was kept, encrypted, as an unsaved file; to see it: encfile decrypt {}",
-            shell_words::quote(&kept.to_string_lossy())
-        )),
-        Err(failure) => report
-            .detail(format!("the text could not be kept: {}", failure.render(context.personality))),
-    }
-}
-
-fn try_keep(context: &Context, file: &Subject, text: SecretBytes) -> Result<PathBuf, CliError> {
-    let failed = |message: String| CliError::new(Exit::Output, "unsaved", message);
-    let Some(directory) = context.env.unsaved_directory() else {
-        return Err(failed("there is no home directory".to_owned()));
-    };
-    os::create_private_directories(&directory)
-        .map_err(|error| failed(format!("{}: {error}", directory.display())))?;
-    let now = context.env.now();
-    let metadata = file.metadata.for_binary(now);
-    let document = Document::parse(&Binary, text).map_err(|error| failed(error.to_string()))?;
-    let plan = Plan {
-        metadata,
-        data_key: &file.data_key,
-        output: &Binary,
-        layout: Layout::default(),
-        previous: None,
-        allow_nothing_selected: true,
-    };
-    let sealed = file::encrypt(document, plan).map_err(|e: FileError| failed(e.to_string()))?;
-    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-    let time = number::rfc3339_seconds(now).replace([':', '-'], "");
-    let kept = directory.join(format!("{name}.{time}.{}", std::process::id()));
-    io::write_atomic(&kept, &sealed, Mode::Private)?;
-    Ok(kept)
+    let text = text.filter(|text| **text != *editing.text);
+    let file = &editing.file;
+    editing::keep(context, &file.path, (&file.metadata, &file.data_key), text, report)
 }

@@ -1,12 +1,11 @@
 //! `updatekeys`: files get the recipients of their creation rule.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::UpdatekeysArgs;
 use crate::cli::change;
-use crate::cli::commands::{for_each, no_file};
+use crate::cli::commands::{confirm, for_each, no_file};
 use crate::cli::context::{Context, decryption_order};
 use crate::cli::creation_rule::{self, RuleFor};
 use crate::cli::error::{self, CliError};
@@ -69,7 +68,7 @@ fn one(
     }
     if !change.is_none() {
         io::write_stdout(change.show(context, path).as_bytes())?;
-        if !arguments.yes && !confirm()? {
+        if !arguments.yes && !confirm("Is this okay? (y/n):")? {
             context.ui.line(format_args!("File {name} left unchanged"));
             return Ok(());
         }
@@ -233,30 +232,5 @@ fn line(mark: &str, key: &Recipient, owners: &HashMap<(String, String), String>)
     match owners.get(&(key.kind.clone(), key.identity.clone())) {
         Some(owner) => format!("{mark} {identity} ({})", one_line(owner)),
         None => format!("{mark} {identity}"),
-    }
-}
-
-/// The longest answer that is read.
-const LONGEST_ANSWER: u64 = 4096;
-
-/// Asks until the answer is yes or no.
-fn confirm() -> Result<bool, CliError> {
-    let mut input = std::io::stdin().lock();
-    loop {
-        io::write_stdout(b"Is this okay? (y/n):")?;
-        let mut answer = String::new();
-        match (&mut input).take(LONGEST_ANSWER).read_line(&mut answer) {
-            Ok(count) if count > 0 => {}
-            _ => {
-                let message = "EOF: nobody answered, and nothing was changed";
-                return Err(CliError::new(Exit::Generic, "no-answer", message)
-                    .help("to change files without being asked: --yes"));
-            }
-        }
-        match answer.trim() {
-            "y" => return Ok(true),
-            "n" => return Ok(false),
-            _ => {}
-        }
     }
 }

@@ -1,0 +1,37 @@
+//! The arguments of `diff`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::env;
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// What to compare: files, `REV:PATH`, `:PATH` (the index), `REV` or `REV..REV` [default: the
+    /// work tree with the index]
+    #[arg(value_name = "OLD [NEW]", num_args = 0..=2)]
+    pub words: Vec<OsString>,
+
+    /// Only these files
+    #[arg(last = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Compare what is staged, with the last commit
+    #[arg(long, visible_alias = "cached")]
+    pub staged: bool,
+
+    /// Show which values changed, and no value
+    #[arg(long)]
+    pub redact: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// The kinds of keys to try first, separated by commas [default: age,pgp]
+    #[arg(long, value_name = "KINDS", env = env::DECRYPTION_ORDER, hide_env_values = true)]
+    pub decryption_order: Option<String>,
+}
