@@ -19,6 +19,7 @@ mod replay;
 mod roundtrip;
 mod sandbox;
 mod strace;
+mod team;
 mod tidy;
 mod users;
 mod vectors;
