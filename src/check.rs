@@ -12,7 +12,9 @@ use crate::crypt::value::{Sealed, looks_sealed};
 use crate::document::Document;
 use crate::file::{self, EncryptedFile, FileError, InClear, LeafPlace, LeafPlaces};
 use crate::format::{self, FileFormat, SyntaxError};
+use crate::keys::needed_groups;
 use crate::metadata::{Metadata, MetadataError};
+use crate::policy::{self, Policy, Recipient};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
 use crate::span::Position;
@@ -43,7 +45,8 @@ pub struct Report {
 pub fn inspect(subject: &Subject<'_>, text: SecretBytes) -> Report {
     let by_content = format::by_content(&text, subject.path);
     // Before parsing: a text with markers is of no format.
-    let concerns = by_content.is_some() || asks_for_encryption(subject);
+    let asks = asks_for_encryption(subject);
+    let concerns = by_content.is_some() || asks;
     if concerns && let Some(position) = conflict_marker(&text) {
         let finding = Finding::new(Code::ConflictMarkers, "the text has conflict markers of git");
         let findings = vec![finding.at(Some(position))];
@@ -55,10 +58,11 @@ pub fn inspect(subject: &Subject<'_>, text: SecretBytes) -> Report {
             // It only looked like one.
             Err(FileError::NotEncrypted) => {}
             Err(FileError::Syntax(_)) if !is_certain(format, subject) => {}
+            Err(FileError::Metadata(_)) if !asks && !has_ciphertext(&text) => {}
             Err(error) => return Report { encrypted: true, findings: vec![broken(&error)] },
         }
     }
-    if !asks_for_encryption(subject) {
+    if !asks {
         return Report::default();
     }
     Report { encrypted: false, findings: plain(subject, text) }
@@ -68,6 +72,11 @@ pub fn inspect(subject: &Subject<'_>, text: SecretBytes) -> Report {
 /// a text that has the look by accident.
 fn is_certain(format: &'static dyn FileFormat, subject: &Subject<'_>) -> bool {
     subject.rule.is_some() || format == format::by_file_name(subject.path)
+}
+
+/// Returns whether anything in a text is sealed: another program may have an entry `sops` too.
+fn has_ciphertext(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"ENC[AES256_GCM,").is_some()
 }
 
 /// Returns whether the rule, or with a rule for everything the name, says that the file is to be
@@ -159,15 +168,79 @@ fn against_rule(
     found: &mut Vec<Finding>,
 ) {
     let metadata = file.metadata();
+    let policy = Policy::of(rule);
     let binary = file.format().container().is_some();
     if !binary {
-        let wanted = rule.selector.clone().unwrap_or_default();
-        let more = file.in_clear_by(Some(&wanted)).values;
+        let more = file.in_clear_by(Some(&policy.selector)).values;
         let leaves = more.leaves.into_iter().filter(|leaf| !known.leaves.contains(leaf)).collect();
         let more = LeafPlaces { leaves, others: more.others };
-        leaves_of_rule(found, &more, &wanted);
+        leaves_of_rule(found, &more, &policy.selector);
     }
-    let _ = metadata;
+    recipients(metadata, &policy, found);
+    settings(metadata, &policy, binary, found);
+}
+
+/// Compares who can decrypt a file with whom its rule names. A rule that names nobody leaves that to
+/// the command line.
+fn recipients(metadata: &Metadata, policy: &Policy, found: &mut Vec<Finding>) {
+    if policy.groups.iter().all(Vec::is_empty) {
+        return;
+    }
+    let (has, wants) = (metadata.groups.len(), policy.groups.len());
+    if has != wants {
+        let message = format!("the file has key groups: {has}, and its creation rule: {wants}");
+        found.push(Finding::new(Code::RecipientsDiffer, message));
+        let strangers = policy::weaknesses(metadata, policy, true).strangers;
+        found.extend(strangers.iter().map(|(_, recipient)| stranger(recipient)));
+        return;
+    }
+    for changes in policy::group_changes(&metadata.groups, policy) {
+        found.extend(changes.removed.iter().map(stranger));
+        found.extend(changes.added.iter().map(|Recipient { kind, identity }| {
+            let message = format!(
+                "the file is not encrypted for the {kind} key `{identity}`, which its creation \
+                 rule names"
+            );
+            Finding::new(Code::RecipientsDiffer, message)
+        }));
+    }
+}
+
+fn stranger(Recipient { kind, identity }: &Recipient) -> Finding {
+    let message = format!(
+        "the file is encrypted for the {kind} key `{identity}`, which its creation rule does not \
+         name"
+    );
+    Finding::new(Code::RecipientsDiffer, message)
+}
+
+/// Compares the threshold and the selection of a file with those of its rule.
+fn settings(metadata: &Metadata, policy: &Policy, binary: bool, found: &mut Vec<Finding>) {
+    let mut differs = |message| found.push(Finding::new(Code::RuleDiffers, message));
+    let needed = needed_groups(metadata.groups.len(), metadata.shamir_threshold);
+    if needed != policy.needed && metadata.groups.len() == policy.groups.len() {
+        differs(format!(
+            "the file needs {needed} groups of keys to decrypt, and its creation rule {}",
+            policy.needed
+        ));
+    }
+    if binary {
+        return;
+    }
+    if metadata.mac_only_encrypted != policy.mac_only_encrypted {
+        differs(format!(
+            "the file has `mac_only_encrypted: {}`, and its creation rule `{}`",
+            metadata.mac_only_encrypted, policy.mac_only_encrypted
+        ));
+    }
+    let selector = metadata.selector();
+    if selector != policy.selector {
+        let ((field, value), (wanted, by)) = (selector.field(), policy.selector.field());
+        differs(format!(
+            "the file is encrypted by `{field}: {value}`, and its creation rule has `{wanted}: \
+             {by}`"
+        ));
+    }
 }
 
 fn leaves_of_rule(found: &mut Vec<Finding>, places: &LeafPlaces, selector: &Selector) {
@@ -207,7 +280,7 @@ fn plain(subject: &Subject<'_>, text: SecretBytes) -> Vec<Finding> {
         Err(error) => return vec![unreadable(&error)],
     };
     let selector = subject.rule.and_then(|rule| rule.selector.clone()).unwrap_or_default();
-    let InClear { values, .. } = file::covered(&document, Some(&selector));
+    let InClear { values, comments } = file::covered(&document, Some(&selector));
     let sealed = document.tree().nodes().iter().any(|node| match node.kind {
         NodeKind::Text(text) => looks_sealed(document.tree().text(text)),
         _ => false,
@@ -217,7 +290,15 @@ fn plain(subject: &Subject<'_>, text: SecretBytes) -> Vec<Finding> {
         return vec![Finding::new(Code::MissingMetadata, message)];
     }
     let Some(first) = values.leaves.first() else {
-        return Vec::new();
+        // Of values that are empty, the comments may be what is secret.
+        let mut found = Vec::new();
+        leaves(
+            &mut found,
+            Code::PlaintextComment,
+            &comments,
+            "has a comment that is not encrypted",
+        );
+        return found;
     };
     let count = values.leaves.len() + values.others;
     let message = format!(

@@ -4,6 +4,7 @@ mod age;
 mod any_arguments;
 mod as_sops;
 mod catalogue;
+mod check;
 mod completion;
 mod config;
 mod decrypt;

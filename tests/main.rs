@@ -20,6 +20,7 @@ mod repository;
 mod roundtrip;
 mod sandbox;
 mod strace;
+mod team;
 mod tidy;
 mod users;
 mod vectors;

@@ -4,9 +4,11 @@ use super::*;
 use crate::config::{Config, Strictness};
 
 const ALICE: &str = "age1p425dg54alxas5ngyta05t8vms4gqs7ps52cfjd72wytc3q32awsh3mzqa";
+const BOB: &str = "age15gyz6sdjsk2hpnkt3e2durvu49lh8c6685cdlj9c8znmelcksfnqv9hn4x";
+const CAROL: &str = "age1lu6lfe2w83cl26dhp06a0sx6xmzt4z0tqfcys5k3gayx6gnm3cgsyzaga5";
 
 fn found(rule: &str, path: &str, text: &str) -> Vec<(&'static str, Option<(usize, usize)>)> {
-    let config = format!("creation_rules:\n  - age: {ALICE}\n{rule}");
+    let config = format!("creation_rules:\n  - age: {ALICE},{BOB}\n{rule}");
     let (config, _) = Config::parse(config.as_bytes(), "c", Strictness::Strict).unwrap();
     let subject = Subject { path, rule: config.rule_for(path) };
     inspect(&subject, SecretBytes::from(text.as_bytes()))
@@ -76,6 +78,69 @@ fn what_is_wrong_with_an_encrypted_file_is_found() {
     assert_ne!(no_data_key, fine);
     let cut_off = &fine[..fine.len() - 3];
     assert_eq!(found("", "app.json", cut_off).first().unwrap().0, "unreadable");
+}
+
+#[test]
+fn an_encrypted_file_is_compared_with_its_rule() {
+    let fine = include_str!("../../testdata/examples/app.json");
+    let codes = |rule: &str, text: &str| -> Vec<String> {
+        let config = format!("creation_rules:\n  - {}\n", rule.replace('\n', "\n    "));
+        let (config, _) = Config::parse(config.as_bytes(), "c", Strictness::Strict).unwrap();
+        let subject = Subject { path: "app.json", rule: config.rule_for("app.json") };
+        let found = inspect(&subject, SecretBytes::from(text.as_bytes())).findings;
+        found
+            .iter()
+            .map(|finding| format!("{}: {}", finding.code.name(), finding.message))
+            .collect()
+    };
+    let stranger = |key| {
+        format!(
+            "recipients-differ: the file is encrypted for the age key `{key}`, which its creation \
+             rule does not name"
+        )
+    };
+    let missing = format!(
+        "recipients-differ: the file is not encrypted for the age key `{CAROL}`, which its \
+         creation rule names"
+    );
+    let both = format!("age: {BOB},{ALICE}");
+    assert_eq!(codes(&both, fine), Vec::<String>::new());
+    assert_eq!(
+        codes(&format!("age: {CAROL}"), fine),
+        [stranger(ALICE), stranger(BOB), missing.clone()]
+    );
+    assert_eq!(codes(&format!("{both},{CAROL}"), fine), [missing]);
+    assert_eq!(
+        codes(&format!("key_groups:\n- age: [{ALICE}]\n- age: [{BOB}]"), fine),
+        [
+            "recipients-differ: the file has key groups: 1, and its creation rule: 2".to_owned(),
+            stranger(BOB)
+        ]
+    );
+    assert_eq!(
+        codes(&format!("{both}\nmac_only_encrypted: true"), fine),
+        ["rule-differs: the file has `mac_only_encrypted: false`, and its creation rule `true`"]
+    );
+    assert_eq!(
+        codes(&format!("{both}\nencrypted_suffix: _x"), fine),
+        ["rule-differs: the file is encrypted by `unencrypted_suffix: _unencrypted`, and its \
+             creation rule has `encrypted_suffix: _x`"]
+    );
+}
+
+#[test]
+fn another_programs_entry_with_the_name_of_the_metadata_is_no_broken_file() {
+    let text = "{\"sops\": \"a tool\", \"version\": 1}\n";
+    assert_eq!(found("    path_regex: ^prod/\n", "tools.json", text), []);
+    let rule = "    path_regex: \\.json$\n";
+    assert_eq!(found(rule, "tools.json", text), [("malformed-metadata", None)]);
+}
+
+#[test]
+fn a_plain_comment_beside_empty_values_is_found() {
+    let rule = "    path_regex: ^prod/\n";
+    let text = "# password: x\nport:\n";
+    assert_eq!(found(rule, "prod/a.yaml", text), [("plaintext-comment", Some((1, 1)))]);
 }
 
 #[test]

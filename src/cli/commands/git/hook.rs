@@ -1,4 +1,4 @@
-//! The pre-commit hook, beside one that is there.
+//! The hooks that check commits, beside those that are there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::cli::os;
 const MARK: &str =
     "# Written by `encfile git install`; take it away with: encfile git install --uninstall";
 
-/// The name under which a hook that was there before is kept, and run.
-const BEFORE: &str = "pre-commit.before-encfile";
+/// The hooks: git does not run `pre-commit` for the commit of a merge.
+pub(super) const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 
-/// A repository's pre-commit hook.
+/// A hook of a repository.
 #[derive(Debug)]
 pub(super) struct Hook {
     path: PathBuf,
@@ -36,14 +36,17 @@ pub(super) enum State {
 }
 
 impl Hook {
-    /// Returns the hook in git's directory of hooks. `program` is how the shell calls encfile.
-    pub(super) fn new(directory: &Path, program: &str) -> Hook {
+    /// Returns the hook `name` in git's directory of hooks. `program` is how the shell calls
+    /// encfile.
+    pub(super) fn new(directory: &Path, name: &str, program: &str) -> Hook {
+        // The name under which a hook that was there before is kept, and run.
+        let before = format!("{name}.before-encfile");
         let text = format!(
             "#!/bin/sh\n{MARK}\n{program} check --staged || exit $?\n\
-             before=$(dirname \"$0\")/{BEFORE}\n\
+             before=$(dirname \"$0\")/{before}\n\
              if [ -x \"$before\" ]; then exec \"$before\" \"$@\"; fi\n"
         );
-        Hook { path: directory.join("pre-commit"), before: directory.join(BEFORE), text }
+        Hook { path: directory.join(name), before: directory.join(before), text }
     }
 
     /// Returns where it is.

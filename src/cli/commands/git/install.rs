@@ -1,4 +1,4 @@
-//! `git install`: the hook, the drivers in git's config, and `.gitattributes`.
+//! `git install`: the hooks, the drivers in git's config, and `.gitattributes`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::git::InstallArgs;
 use crate::cli::commands::git::attributes::{globs, with_block};
-use crate::cli::commands::git::hook::{Hook, State};
+use crate::cli::commands::git::hook::{HOOKS, Hook, State};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -29,7 +29,7 @@ pub(super) fn run(
     };
     let program = program(context);
     let mut steps = Vec::new();
-    steps.extend(hook(&repository, &program, arguments)?);
+    steps.extend(hooks(&repository, &program, arguments)?);
     steps.extend(drivers(&repository, &program, arguments));
     steps.extend(attributes(context, &repository, config, arguments)?);
     if steps.is_empty() {
@@ -69,17 +69,22 @@ fn program(context: &Context) -> String {
         .map_or_else(|| "encfile".to_owned(), |path| shell_words::quote(&path).into_owned())
 }
 
-fn hook<'s>(
+fn hooks<'s>(
     repository: &'s Repository,
     program: &str,
     arguments: InstallArgs,
-) -> Result<Option<Step<'s>>, CliError> {
+) -> Result<Vec<Step<'s>>, CliError> {
     let answer = repository.ask(&["rev-parse", "--git-path", "hooks"])?;
     let directory = String::from_utf8_lossy(&answer).trim_end_matches('\n').to_owned();
-    let hook = Hook::new(&repository.root().join(directory), program);
+    let directory = repository.root().join(directory);
+    let hooks = HOOKS.map(|name| Hook::new(&directory, name, program));
+    Ok(hooks.into_iter().filter_map(|hook| step(hook, arguments)).collect())
+}
+
+/// Returns what is to be done for a hook, if anything is.
+fn step<'s>(hook: Hook, arguments: InstallArgs) -> Option<Step<'s>> {
     let path = hook.path().display().to_string();
-    let state = hook.state();
-    Ok(match (arguments.uninstall, state) {
+    match (arguments.uninstall, hook.state()) {
         (true, State::Ours | State::Outdated) => {
             Some(Step::new(format!("remove the hook {path}"), move || hook.uninstall()))
         }
@@ -91,7 +96,7 @@ fn hook<'s>(
             let says = format!("write the hook {path}, which runs the one that is there after it");
             Some(Step::new(says, move || hook.install()))
         }
-    })
+    }
 }
 
 /// The entries in the repository's own git config.
