@@ -114,7 +114,8 @@ impl Merging {
             &theirs.document,
         );
         let seals = [ours.sealed, theirs.sealed];
-        let mut sealing = sealing(context, path, base.as_ref().and_then(|side| side.sealed.as_ref()), seals)?;
+        let mut sealing =
+            sealing(context, path, base.as_ref().and_then(|side| side.sealed.as_ref()), seals)?;
         if macs == Macs::Ignored {
             // The text of a side is not a file that was ever right.
             sealing.unchanged = None;
