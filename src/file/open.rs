@@ -72,7 +72,7 @@ fn open(
     let cipher = data_key.cipher();
     let everything = format.container().is_some();
     let opener = open_leaves(&mut tree, &metadata, &cipher, everything, failed)?;
-    let Opener { opened, raw, mac, lost, .. } = opener;
+    let Opener { opened, raw, mac, lost, uncovered, .. } = opener;
     let flat = format.metadata_layout() == MetadataLayout::Flat;
     let right = stored_mac(&metadata, &cipher).and_then(|stored| {
         let right = *mac.finish() == *stored
@@ -90,6 +90,10 @@ fn open(
         spellings,
         unreadable: Vec::new(),
     };
+    for text in uncovered {
+        // One that opens was sealed outside of the plain tree; what does not is no comment of ours.
+        open_stray(&mut file, &cipher, text);
+    }
     open_strays(&mut file, &cipher);
     recover_comments(&mut file, &cipher, &lost);
     Ok((file, right))
@@ -120,20 +124,25 @@ fn open_layout(sealed: &str, cipher: &Cipher) -> Option<Spellings> {
     Spellings::read(&text).filter(|spellings| !spellings.is_empty())
 }
 
+/// Opens a comment that was sealed as one that SOPS does not see; returns whether it was.
+fn open_stray(file: &mut DecryptedFile, cipher: &Cipher, sealed: TextRef) -> bool {
+    let mut plain = SecretBytes::new();
+    let opened = Sealed::parse(file.tree.text(sealed))
+        .and_then(|text| text.open(cipher, STRAY_PATH, &mut plain))
+        .is_ok();
+    if opened {
+        let plain = file.tree.intern(&plain);
+        file.strays.push(OpenedStray { sealed, plain });
+    }
+    opened
+}
+
 /// Opens the comments that SOPS does not see.
 fn open_strays(file: &mut DecryptedFile, cipher: &Cipher) {
     let mut lost = Vec::new();
     for stray in file.tree.strays().to_vec() {
-        let text = file.tree.text(stray.text);
-        if !value::looks_sealed(text) {
-            continue;
-        }
-        let mut plain = SecretBytes::new();
-        let opened = Sealed::parse(text).and_then(|s| s.open(cipher, STRAY_PATH, &mut plain));
-        if opened.is_ok() {
-            let plain = file.tree.intern(&plain);
-            file.strays.push(OpenedStray { sealed: stray.text, plain });
-        } else {
+        if value::looks_sealed(file.tree.text(stray.text)) && !open_stray(file, cipher, stray.text)
+        {
             lost.push(stray);
         }
     }
@@ -164,6 +173,8 @@ struct Opener {
     mac: Mac,
     /// Comments that did not open, and the number of containers entered before each.
     lost: Vec<NodeId>,
+    /// The texts of comments that look sealed where the rule does not cover them.
+    uncovered: Vec<TextRef>,
     scratch: SecretBytes,
 }
 
@@ -181,6 +192,7 @@ fn open_leaves(
         raw: Vec::new(),
         mac: Mac::new(metadata.mac_only_encrypted),
         lost: Vec::new(),
+        uncovered: Vec::new(),
         scratch: SecretBytes::new(),
     };
     tree.reserve(tree.source().len() / 2);
@@ -189,7 +201,11 @@ fn open_leaves(
             let (NodeKind::Comment { text, .. } | NodeKind::Text(text)) = tree.node(id).kind else {
                 continue;
             };
-            if leaves.selects_comment(tree.text(text)) && value::looks_sealed(tree.text(text)) {
+            let selected = leaves.selects_comment(tree.text(text));
+            if !value::looks_sealed(tree.text(text)) {
+                continue;
+            }
+            if selected {
                 match opener.open(tree, cipher, leaves.path(), text) {
                     Ok((plain, kind, reusable)) => {
                         let reusable = reusable && kind == ValueType::Comment;
@@ -200,6 +216,8 @@ fn open_leaves(
                     }
                     Err(_) => opener.lost.push(id),
                 }
+            } else {
+                opener.uncovered.push(text);
             }
             continue;
         }

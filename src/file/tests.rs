@@ -249,3 +249,41 @@ fn a_conversion_drops_the_comments_that_the_other_format_cannot_hold() {
     let clear = convert("ini", Some(("encrypted_regex", "^a$")));
     assert!(clear.contains("; b1\n; b2\n"), "{clear}");
 }
+
+#[test]
+fn comments_that_sops_does_not_see_stay_sealed_where_the_rule_covers_nothing() {
+    // Beside the metadata SOPS sees them: in the root, whose other comments stay in clear.
+    let rule = Some(("encrypted_regex", "^[a-j]"));
+    for text in [
+        "--- # m96\n---\n  # m24\n\n--- # m96\n---\n  # m24\n",
+        "%YAML  1.1\n\n---\n      # m41\n\n      # m5",
+        "%YAML  1.1\n    # m79\n  # m56\n---\n  # m27\n\t# m16",
+        "    # m37\n!\n    # m93\n",
+        "#  c1 \n\"k2\": # i7\n  - \"y\"\n\n  # c12\n\n  -\n    #  c13   # m48\n\n",
+        "%YAML 1.1#...\n---\n    # m68\t# m95\n    # m19\n  # m56\n\n    # ? m30",
+        "!\t# m8\u{85}\n  # m98\n\n\n",
+    ] {
+        let seal_again = |previous| {
+            let plan = Plan {
+                metadata: metadata(rule),
+                data_key: &key(),
+                output: by_name("yaml").unwrap(),
+                layout: Layout::default(),
+                previous,
+                allow_nothing_selected: true,
+            };
+            let sealed = encrypt(document("yaml", text.as_bytes()), plan).unwrap();
+            let opened = open("yaml", &sealed).unwrap();
+            assert!(opened.unreadable_comments().is_empty());
+            assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+            opened
+        };
+        let (_, mut previous) = seal_again(None).into_previous().unwrap();
+        let opened = seal_again(Some(&mut previous));
+
+        let other = DataKey::from_bytes(&[4; 32]).unwrap();
+        let resealed = opened.reseal(metadata(rule), &other).unwrap();
+        let again = EncryptedFile::parse(by_name("yaml").unwrap(), resealed).unwrap();
+        assert_eq!(*again.decrypt(&other).unwrap().text().unwrap(), *text.as_bytes());
+    }
+}

@@ -69,7 +69,7 @@ fn what_was_yaml_is_encrypted_as_toml_that_rops_reads() {
     sandbox.encfile(["decrypt", "a.toml"]).go().success().stdout(plain);
     let ours = sandbox.write("ours.toml", plain);
     let printed = sandbox.write("printed", printed);
-    peers::assert_same_data("toml", &ours, &printed);
+    peers::assert_same_data("toml", &[(ours, printed)]);
     let arguments = ["decrypt", "--output-type", "yaml", "--indent", "2", "a.toml"];
     sandbox
         .encfile(arguments)

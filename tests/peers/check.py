@@ -2,12 +2,12 @@
 """Checks encrypted files without any code of encfile or SOPS.
 
     check.py verify [--age PROGRAM] [--identity FILE]... FILE...
-    check.py same   [--age PROGRAM] --type yaml|json|toml|dotenv|ini|binary LEFT RIGHT
+    check.py same   [--age PROGRAM] --type yaml|json|toml|dotenv|ini|binary LEFT RIGHT...
 
 `verify` parses each file with its own small readers, unwraps the data key with the `age` program
 (key groups are combined here), decrypts every value and comment, recomputes the MAC and compares.
-`same` says whether two plain files hold the same data: the same keys in the same order with values
-of the same type. No message shows a value.
+`same` says whether the two plain files of each pair hold the same data: the same keys in the same
+order with values of the same type. No message shows a value.
 
 Exit status: 0 all right, 1 something is wrong, 2 usage or a file that cannot be read.
 Needs `cryptography`, for YAML `pyyaml`, for TOML Python 3.11.
@@ -635,13 +635,13 @@ def difference(left, right):
     return None
 
 
-def same(options):
+def same(left, right, options):
     if options.type == "binary":
-        with open(options.left, "rb") as left, open(options.right, "rb") as right:
+        with open(left, "rb") as left, open(right, "rb") as right:
             if left.read() != right.read():
                 raise Bad("the bytes differ")
         return
-    trees = [READERS[options.type](read_text(path)) for path in (options.left, options.right)]
+    trees = [READERS[options.type](read_text(path)) for path in (left, right)]
     if options.type == "json":
         # SOPS reads every JSON number as a float; a whole one is written as before.
         trees = [one_number_type(tree) for tree in trees]
@@ -698,20 +698,22 @@ def main():
     verifying.add_argument("files", nargs="+")
     comparing = commands.add_parser("same")
     comparing.add_argument("--type", choices=READERS, required=True)
-    comparing.add_argument("left")
-    comparing.add_argument("right")
+    comparing.add_argument("files", nargs="+", metavar="LEFT RIGHT")
     for command in (verifying, comparing):
         command.add_argument("--age", default="age")
     options = parser.parse_args()
 
-    if options.command == "same":
-        try:
-            same(options)
-        except Bad as error:
-            print("%s, %s: %s" % (options.left, options.right, error))
-            return 1
-        return 0
     failed = False
+    if options.command == "same":
+        if len(options.files) % 2:
+            parser.error("a file without its pair")
+        for left, right in zip(options.files[::2], options.files[1::2]):
+            try:
+                same(left, right, options)
+            except Bad as error:
+                print("%s, %s: %s" % (left, right, error))
+                failed = True
+        return 1 if failed else 0
     for path in options.files:
         try:
             print("ok  %s: %s" % (path, verify(path, options)))

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::files::{ALICE, BOB};
 use crate::peers;
-use crate::roundtrip::{for_each, words};
+use crate::roundtrip::{for_each, for_each_printed, words};
 use crate::sandbox::{Run, Sandbox};
 
 /// Files that rops reads back itself. It takes the MAC in the order of its input, and writes tables
@@ -49,34 +49,30 @@ fn every_value_and_the_mac_are_right() {
 
 #[test]
 fn rops_reads_what_encfile_writes() {
-    for_each("toml", |sandbox, case| {
+    for_each_printed("toml", |sandbox, case| {
         let ours = sandbox.encfile(["encrypt", &case.name]).go().success().into_stdout();
-        let printed = rops(sandbox, ["decrypt"]).input(ours).go().success().into_stdout();
-        let printed = sandbox.write("printed", printed);
-        peers::assert_same_data("toml", &case.original, &printed);
+        Some(rops(sandbox, ["decrypt"]).input(ours).go().success().into_stdout())
     });
 }
 
 #[test]
 fn encfile_reads_what_rops_writes() {
-    for_each("toml", |sandbox, case| {
+    for_each_printed("toml", |sandbox, case| {
         if !WELL_ORDERED.contains(&&*case.name) {
-            return;
+            return None;
         }
         let theirs = encrypted_by_rops(sandbox, case.plain());
         sandbox.write("theirs.toml", theirs);
-        let printed = sandbox.encfile(["decrypt", "theirs.toml"]).go().success().into_stdout();
-        let printed = sandbox.write("printed", printed);
-        peers::assert_same_data("toml", &case.original, &printed);
+        Some(sandbox.encfile(["decrypt", "theirs.toml"]).go().success().into_stdout())
     });
 }
 
 /// rops writes the whole file anew, and encfile finds its way in that again.
 #[test]
 fn rops_and_encfile_take_turns() {
-    for_each("toml", |sandbox, case| {
+    for_each_printed("toml", |sandbox, case| {
         if !WELL_ORDERED.contains(&&*case.name) {
-            return;
+            return None;
         }
         let theirs = encrypted_by_rops(sandbox, case.plain());
         sandbox.write("turns.toml", theirs);
@@ -85,9 +81,7 @@ fn rops_and_encfile_take_turns() {
         sandbox.encfile(["encrypt", "-i", "turns.toml"]).go().success();
         let ours = sandbox.read_bytes("turns.toml");
         sandbox.encfile(["decrypt", "turns.toml"]).go().success().stdout(&plain);
-        let printed = rops(sandbox, ["decrypt"]).input(ours).go().success().into_stdout();
-        let printed = sandbox.write("printed", printed);
-        peers::assert_same_data("toml", &case.original, &printed);
+        Some(rops(sandbox, ["decrypt"]).input(ours).go().success().into_stdout())
     });
 }
 

@@ -71,11 +71,36 @@ pub(super) fn detach(tree: &Tree) -> Result<Option<Detached>, DuplicateMetadata>
         } else {
             edits.remove(removed);
         }
+        untab(source, removed.end as usize, &mut edits);
         if first.is_none() {
             first = Some((text, Some(position).filter(|_| position + 1 < entries)));
         }
     }
     Ok(first.map(|(block, position)| Detached { edits, block, position }))
+}
+
+/// Makes spaces of the tabs that begin the blank lines and comments at `start`: behind a comment
+/// they are skipped with it, behind the value before the metadata they may be refused.
+fn untab(source: &[u8], start: usize, edits: &mut Edits) {
+    if start > 0 && !is_line_start(source, start) {
+        return;
+    }
+    let mut at = start;
+    while at < source.len() {
+        let end = line_end(source, at);
+        let text = at + source[at..end].iter().take_while(|byte| is_blank(**byte)).count();
+        if text < end && source[text] != b'#' {
+            return;
+        }
+        for tab in memchr::memchr_iter(b'\t', &source[at..text]) {
+            edits.replace(Span::new(at + tab, at + tab + 1), b" ");
+        }
+        at = end + line_break(source, end);
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// Returns the text of a document behind `removed`.
@@ -624,6 +649,23 @@ mod tests {
         let (rest, block, _) = detached("a: 1\nsops: # x\n  # y\n  mac: x\n\n  # z\n# end\n");
         assert_eq!(rest, "a: 1\n# end\n");
         assert_eq!(block, "sops: # x\n  # y\n  mac: x\n\n  # z\n");
+    }
+
+    #[test]
+    fn what_is_left_parses_whatever_blanks_follow() {
+        let pieces = ["\n", "\r", "\t", "#c", "   #d"];
+        for front in ["", "a: x\n", "a:\n  b: \"x\"\n", "a:\n- x\n"] {
+            for number in 0..pieces.len().pow(5) {
+                let chosen =
+                    (0..5).map(|place| pieces[number / pieces.len().pow(place) % pieces.len()]);
+                let blanks: String = chosen.collect();
+                let text = format!("{front}sops:\n{blanks}\rb: 1\n");
+                let Ok(tree) = Yaml.parse(SecretBytes::from(&*text)) else { continue };
+                let Some(found) = detach(&tree).unwrap() else { continue };
+                let rest = found.edits.apply(tree.source());
+                assert!(Yaml.parse(rest).is_ok(), "{text:?}");
+            }
+        }
     }
 
     #[test]
