@@ -387,9 +387,9 @@ fn changed(head: &[u8], path: &[u8]) -> Option<Vec<Entry>> {
     Some(vec![Entry { path: path_of(path.to_vec()), blob: blob.to_owned(), kind }])
 }
 
-/// Reads `:MODE MODE BLOB BLOB STATUS`; nothing for what is no file, and for a conflict, whose file
+/// Reads `:MODE MODE BLOB BLOB STATUS`; an empty list for what is no file, and for a conflict, whose file
 /// in the work tree has a record of its own.
-fn both_sides(head: &[u8], path: &[u8]) -> Option<Option<FileChange>> {
+fn both_sides(head: &[u8], path: &[u8]) -> Option<Vec<FileChange>> {
     let head = std::str::from_utf8(head).ok()?.strip_prefix(':')?;
     let words: Vec<&str> = head.split(' ').collect();
     let &[old_mode, new_mode, old, new, status] = &words[..] else { return None };
@@ -400,10 +400,12 @@ fn both_sides(head: &[u8], path: &[u8]) -> Option<Option<FileChange>> {
         () => Some(FileSide::Blob(blob.to_owned())),
     };
     let (Some(old), Some(new)) = (side(old_mode, old), side(new_mode, new)) else {
-        return Some(None);
+        return Some(Vec::new());
     };
-    let path = path_of(path.to_vec());
-    Some((!status.starts_with('U')).then_some(FileChange { path, old, new }))
+    if status.starts_with('U') {
+        return Some(Vec::new());
+    }
+    Some(vec![FileChange { path: path_of(path.to_vec()), old, new }])
 }
 
 /// Reads `MODE BLOB STAGE<tab>PATH` of a conflict: the blob, and its place among the three.
@@ -447,12 +449,12 @@ mod tests {
 
     #[test]
     fn both_sides_of_a_difference_are_read() {
-        let change = both_sides(b":100644 100644 aa 00 M", b"x").unwrap().unwrap();
+        let change = both_sides(b":100644 100644 aa 00 M", b"x").unwrap().remove(0);
         assert_eq!((change.old, change.new), (FileSide::Blob("aa".to_owned()), FileSide::WorkTree));
-        let change = both_sides(b":100644 000000 aa 00 D", b"x").unwrap().unwrap();
+        let change = both_sides(b":100644 000000 aa 00 D", b"x").unwrap().remove(0);
         assert_eq!(change.new, FileSide::Absent);
-        assert_eq!(both_sides(b":000000 000000 00 00 U", b"x"), Some(None));
-        assert_eq!(both_sides(b":120000 100644 aa bb T", b"x"), Some(None));
+        assert_eq!(both_sides(b":000000 000000 00 00 U", b"x"), Some(vec![]));
+        assert_eq!(both_sides(b":120000 100644 aa bb T", b"x"), Some(vec![]));
         assert_eq!(both_sides(b"100644 100644 aa bb M", b"x"), None);
     }
 

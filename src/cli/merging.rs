@@ -101,10 +101,8 @@ impl Merging {
         let name = path.to_string_lossy();
         let formats = [&texts[1], &texts[2]].map(|text| format::by_content(text, &name));
         let Some(format) = formats[0].or(formats[1]) else { return Err(Obstacle::Plain) };
-        let base = match texts[0].is_empty() {
-            true => None,
-            false => side(context, path, format, &texts[0], macs)?,
-        };
+        let base =
+            if texts[0].is_empty() { None } else { side(context, path, format, &texts[0], macs)? };
         let empty = || CliError::new(Exit::EmptyDocument, "empty", "one side has no document");
         let ours = side(context, path, format, &texts[1], macs)?.ok_or_else(empty)?;
         let theirs = side(context, path, format, &texts[2], macs)?.ok_or_else(empty)?;

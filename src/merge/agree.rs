@@ -241,7 +241,7 @@ impl<'t> Comparison<'t> {
             }
             Some(())
         };
-        let base = self.base.as_ref().map(|base| base.tree()).zip(nodes.base);
+        let base = self.base.as_ref().map(Hashed::tree).zip(nodes.base);
         add(base, |(nodes, _)| &mut nodes.base)?;
         add(nodes.ours.map(|id| (self.ours.tree(), id)), |(nodes, _)| &mut nodes.ours)?;
         add(nodes.theirs.map(|id| (self.theirs.tree(), id)), |(nodes, _)| &mut nodes.theirs)?;

@@ -67,14 +67,13 @@ impl Report {
         exist: [bool; 2],
         values: &Differences<'_>,
         metadata: &[MetadataChange],
-    ) -> Result<(), CliError> {
+    ) {
         if self.style == Style::Json {
-            self.add_json(pair, how, exist, values, metadata)?;
+            self.add_json(pair, how, exist, values, metadata);
         } else {
             self.add_text(pair, how, exist, values, metadata);
         }
         self.files += 1;
-        Ok(())
     }
 
     /// Prints everything.
@@ -195,7 +194,7 @@ impl Report {
         exist: [bool; 2],
         values: &Differences<'_>,
         metadata: &[MetadataChange],
-    ) -> Result<(), CliError> {
+    ) {
         if self.files == 0 {
             self.begin_json();
         }
@@ -235,7 +234,6 @@ impl Report {
             self.push("}");
         }
         self.push("]}");
-        Ok(())
     }
 
     fn json_content(&mut self, content: Content<'_>) {

@@ -157,7 +157,7 @@ impl Finder<'_> {
             return Err(IoError::NotFound { path }.into());
         }
         if let Some((revision, path)) = revision_and_path(text) {
-            let path = self.from_root(path)?;
+            let path = self.rooted(path)?;
             let name = format!("{revision}:{}", path.to_string_lossy());
             return Ok(Word::Blob { name, path });
         }
@@ -184,7 +184,7 @@ impl Finder<'_> {
 
     /// Returns a path behind `REV:` from the top of the work tree. Git has it from there already,
     /// unless it begins with a dot.
-    fn from_root(&self, path: &str) -> Result<PathBuf, CliError> {
+    fn rooted(&self, path: &str) -> Result<PathBuf, CliError> {
         if path.starts_with("./") || path.starts_with("../") {
             return self.in_work_tree(&self.context.env.absolute(Path::new(path)));
         }
