@@ -27,6 +27,11 @@ pub(crate) fn rops() -> PathBuf {
     installed("target/peers/rops-toml/debug/rops-toml")
 }
 
+/// Returns `pre-commit`, which runs hooks of repositories.
+pub(crate) fn pre_commit() -> PathBuf {
+    installed("target/peers/venv/bin/pre-commit")
+}
+
 /// Returns a Python that has what `tests/peers/check.py` imports.
 pub(crate) fn python() -> PathBuf {
     installed("target/peers/venv/bin/python")

@@ -118,3 +118,23 @@ fn the_hooks_run_those_that_were_there_before() {
         cat .git/hooks/pre-commit && ls .git/hooks | grep -c encfile || true";
     place.run_in_copy(0, script).success().stdout("mine\n#!/bin/sh\necho mine >> hooks.log\n0\n");
 }
+
+#[test]
+fn the_hook_for_pre_commit_passes_what_is_encrypted_and_stops_plain_text() {
+    let place = Scripts::new();
+    let bin = place.sandbox.path("../bin");
+    symlink(peers::pre_commit(), bin.join("pre-commit")).unwrap();
+    place.sandbox.env("HOOKS", repository().join(".pre-commit-hooks.yaml"));
+    // It keeps what it has fetched.
+    place.sandbox.env("PRE_COMMIT_HOME", place.sandbox.home().join("pre-commit"));
+    let script = "encfile git install --uninstall 2>/dev/null\n\
+        git init -q ../hooks && cp \"$HOOKS\" ../hooks\n\
+        rev=$(cd ../hooks && git add . && git commit -qm hooks && git rev-parse HEAD)\n\
+        printf 'repos:\\n  - repo: %s\\n    rev: %s\\n    hooks:\\n      - id: encfile-check\\n' \
+            \"$PWD/../hooks\" \"$rev\" > .pre-commit-config.yaml\n\
+        pre-commit install >/dev/null\n\
+        encfile rotate -i secrets/app.yaml && git add -A && git commit -qm passes 2>/dev/null\n\
+        echo 'password: canary' > secrets/new.yaml\n\
+        git add . && git commit -qm stopped";
+    place.run_in_copy(0, script).code(1).says(["error[plaintext-file]", "secrets/new.yaml:1:1"]);
+}

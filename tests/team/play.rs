@@ -142,8 +142,7 @@ impl Team {
         for (file, ..) in FILES {
             let plain = self.encfile(name, ["decrypt", file]).success().into_stdout();
             let plain = String::from_utf8(plain).unwrap();
-            let found: BTreeMap<&str, String> =
-                plain.lines().filter_map(|line| entry(line)).collect();
+            let found: BTreeMap<&str, String> = plain.lines().filter_map(entry).collect();
             let expected: BTreeMap<&str, String> =
                 self.expected.iter().map(|(key, value)| (*key, value.clone())).collect();
             assert_eq!(found, expected, "{file}\n{plain}");
