@@ -17,5 +17,6 @@ mod filestatus;
 mod rekey;
 mod scan;
 mod set;
+mod status;
 mod toml;
 mod writes;

@@ -36,11 +36,18 @@ pub(super) enum State {
 }
 
 impl Hook {
-    /// Returns the hook in git's directory of hooks. `program` is how the shell calls encfile.
-    pub(super) fn new(directory: &Path, program: &str) -> Hook {
+    /// Returns the hook in git's directory of hooks. `program` is how the shell calls encfile,
+    /// and `scan` whether it also looks for copies of secrets.
+    pub(super) fn new(directory: &Path, program: &str, scan: bool) -> Hook {
+        // Who has no key cannot search, and may commit.
+        let scan = if scan {
+            format!("{program} scan --staged\n[ $? -ne 1 ] || exit 1\n")
+        } else {
+            String::new()
+        };
         let text = format!(
             "#!/bin/sh\n{MARK}\n{program} check --staged || exit $?\n\
-             before=$(dirname \"$0\")/{BEFORE}\n\
+             {scan}before=$(dirname \"$0\")/{BEFORE}\n\
              if [ -x \"$before\" ]; then exec \"$before\" \"$@\"; fi\n"
         );
         Hook { path: directory.join("pre-commit"), before: directory.join(BEFORE), text }

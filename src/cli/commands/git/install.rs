@@ -75,7 +75,7 @@ fn hook<'s>(
 ) -> Result<Option<Step<'s>>, CliError> {
     let answer = repository.ask(&["rev-parse", "--git-path", "hooks"])?;
     let directory = String::from_utf8_lossy(&answer).trim_end_matches('\n').to_owned();
-    let hook = Hook::new(&repository.root().join(directory), program);
+    let hook = Hook::new(&repository.root().join(directory), program, arguments.scan);
     let path = hook.path().display().to_string();
     let state = hook.state();
     Ok(match (arguments.uninstall, state) {
