@@ -163,9 +163,9 @@ fn the_hook_stops_a_copy_and_lets_those_pass_who_have_no_key() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_encfile"), program).unwrap();
     sandbox.encfile(["git", "install", "--scan"]).go().success();
     sandbox.write("a.txt", format!("{PASSWORD}\n"));
-    let git = peers::system("git");
     git(&sandbox, &["add", "."]);
-    sandbox.run(&git, ["commit", "-qm", "copy"]).go().code(1).says(["1 errors"]);
+    let program = peers::system("git");
+    sandbox.run(&program, ["commit", "-qm", "copy"]).go().code(1).says(["1 errors"]);
     sandbox.no_env("SOPS_AGE_KEY_FILE");
-    sandbox.run(&git, ["commit", "-qm", "copy"]).go().success();
+    sandbox.run(&program, ["commit", "-qm", "copy"]).go().success();
 }
