@@ -24,6 +24,7 @@ use encfile::crypt::data_key::DataKey;
 use encfile::crypt::mac::Mac;
 use encfile::crypt::value::{Sealed, Sealer};
 use encfile::format::{Change, by_name};
+use encfile::scan::{DEFAULT_LENGTH, Secrets};
 use encfile::secret::SecretBytes;
 use encfile::tree::NodeKind;
 use rustix::time::{ClockId, clock_gettime};
@@ -58,6 +59,7 @@ fn run(micro: &Micro) -> Result<(), Box<dyn Error>> {
     }
     values(micro)?;
     let piece = [b'x'; 28];
+    search(micro);
     micro.measure("mac of 28-byte values", Unit::Each(KEYS), || {
         let mut mac = Mac::new(false);
         for _ in 0..KEYS {
@@ -69,6 +71,27 @@ fn run(micro: &Micro) -> Result<(), Box<dyn Error>> {
 }
 
 /// Parses a plain and a sealed text, and splices the one into the other.
+/// The search for 5,000 secrets in a text that has none of them.
+fn search(micro: &Micro) {
+    let mut secrets = Secrets::new(DEFAULT_LENGTH);
+    let mut state: u64 = 1;
+    for _ in 0..5_000 {
+        // Knuth's generator: the same secrets in each run.
+        let mut number = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as u32
+        };
+        secrets.add(format!("p{:x}-{:X}/{:x}", number(), number(), number()).as_bytes());
+    }
+    let searcher = secrets.into_searcher();
+    let text = include_str!("micro.rs").repeat(200);
+    micro.measure("scan for 5000 secrets", Unit::Bytes(text.len()), || {
+        let mut hits = 0;
+        searcher.search(text.as_bytes(), |_| hits += 1);
+        hits
+    });
+}
+
 fn texts(micro: &Micro, format: &str, shape: Shape) -> Result<(), Box<dyn Error>> {
     let name = format!("{format} {}", shape.name());
     let format = by_name(format).ok_or("no such format")?;

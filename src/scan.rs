@@ -14,7 +14,7 @@
 //!
 //! This module knows neither files nor keys. Everything made of a secret is in memory that is wiped;
 //! that is why there is no automaton of a library here, which would keep all texts in memory of its
-//! own. [`search`](self) needs none: see `scan/search.rs`.
+//! own. How the search works stands in `scan/search.rs`.
 
 mod encodings;
 mod search;

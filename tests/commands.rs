@@ -21,6 +21,7 @@ mod rekey;
 mod repair;
 mod scan;
 mod set;
+mod status;
 mod textconv;
 mod toml;
 mod writes;

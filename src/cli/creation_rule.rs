@@ -108,8 +108,8 @@ pub enum RuleFor {
     NoConfig,
     /// The config at this path has no creation rules.
     NoRules(PathBuf),
-    /// No rule of the config matches the file.
-    NoMatch(CliError),
+    /// No rule of the config at this path matches the file.
+    NoMatch(CliError, PathBuf),
     /// The rule, in the config at this path.
     Rule(Box<CreationRule>, PathBuf),
 }
@@ -126,7 +126,7 @@ pub fn of_file(context: &Context, config: Option<&Path>, name: &Path) -> Result<
     }
     Ok(match found.rule(&file) {
         Some(rule) => RuleFor::Rule(Box::new(rule.clone()), found.path.clone()),
-        None => RuleFor::NoMatch(no_rule(&found, name)),
+        None => RuleFor::NoMatch(no_rule(&found, name), found.path.clone()),
     })
 }
 

@@ -47,7 +47,7 @@ pub fn check(
     let refuses = context.personality.refuses_weaker_than_rule();
     let (rule, origin) = match creation_rule::of_file(context, config, file.name) {
         Ok(RuleFor::Rule(rule, origin)) => (rule, origin),
-        Ok(RuleFor::NoConfig | RuleFor::NoRules(_) | RuleFor::NoMatch(_)) => {
+        Ok(RuleFor::NoConfig | RuleFor::NoRules(_) | RuleFor::NoMatch(_, _)) => {
             tell_recipients(context, file);
             return Ok(());
         }

@@ -1,3 +1,5 @@
+//! What is found, and what is left out.
+
 use super::*;
 
 use proptest::prelude::*;

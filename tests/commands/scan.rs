@@ -155,3 +155,17 @@ fn outside_of_git_the_files_that_are_named_are_searched() {
     );
     sandbox.encfile(["scan"]).go().code(2).says(["encfile scan PATH..."]);
 }
+
+#[test]
+fn the_hook_stops_a_copy_and_lets_those_pass_who_have_no_key() {
+    let sandbox = repository();
+    let program = sandbox.path("../bin/encfile");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_encfile"), program).unwrap();
+    sandbox.encfile(["git", "install", "--scan"]).go().success();
+    sandbox.write("a.txt", format!("{PASSWORD}\n"));
+    git(&sandbox, &["add", "."]);
+    let program = peers::system("git");
+    sandbox.run(&program, ["commit", "-qm", "copy"]).go().code(1).says(["1 errors"]);
+    sandbox.no_env("SOPS_AGE_KEY_FILE");
+    sandbox.run(&program, ["commit", "-qm", "copy"]).go().success();
+}

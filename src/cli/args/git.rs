@@ -28,6 +28,10 @@ pub enum GitCommand {
 /// The arguments of `git install`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct InstallArgs {
+    /// Let the hook also look for copies of secrets in what is committed: `encfile scan --staged`
+    #[arg(long)]
+    pub scan: bool,
+
     /// Take everything away again
     #[arg(long)]
     pub uninstall: bool,

@@ -178,7 +178,9 @@ pub fn who(context: &Context, arguments: &AboutArgs) -> Result<Exit, CliError> {
         let text = match context.read(path) {
             Ok(text) => text,
             Err(error) => {
-                files.push(FileStatus::plain(shown, error.message()));
+                let is_missing = error.exit() == Exit::NoFile;
+                let problem = if is_missing { "there is no such file" } else { error.message() };
+                files.push(FileStatus::plain(shown, problem));
                 continue;
             }
         };

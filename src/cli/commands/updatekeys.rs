@@ -122,7 +122,7 @@ fn rule(
     let failed = |message| CliError::new(Exit::Generic, "no-rule", message).in_file(path);
     match creation_rule::of_file(context, config, path)? {
         RuleFor::Rule(rule, _) => Ok(rule),
-        RuleFor::NoMatch(error) => Err(error),
+        RuleFor::NoMatch(error, _) => Err(error),
         RuleFor::NoRules(config) => Err(failed(format!(
             "The config file {} does not contain any creation rule",
             config.display()

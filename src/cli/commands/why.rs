@@ -99,7 +99,11 @@ fn why(context: &Context, config: Option<&Path>, path: &Path) -> Why {
             let why = "the config has no creation rules".to_owned();
             (Some(config.display().to_string()), None, Some(why))
         }
-        Ok(RuleFor::NoMatch(error)) | Err(error) => (None, None, Some(error.message().to_owned())),
+        Ok(RuleFor::NoMatch(_, config)) => {
+            let why = "no creation rule matches the file".to_owned();
+            (Some(config.display().to_string()), None, Some(why))
+        }
+        Err(error) => (None, None, Some(error.message().to_owned())),
     };
     Why {
         file: name.into_owned(),

@@ -37,13 +37,19 @@ pub(super) enum State {
 
 impl Hook {
     /// Returns the hook `name` in git's directory of hooks. `program` is how the shell calls
-    /// encfile.
-    pub(super) fn new(directory: &Path, name: &str, program: &str) -> Hook {
+    /// encfile, and `scan` whether it also looks for copies of secrets.
+    pub(super) fn new(directory: &Path, name: &str, program: &str, scan: bool) -> Hook {
         // The name under which a hook that was there before is kept, and run.
         let before = format!("{name}.before-encfile");
+        // Who has no key cannot search, and may commit.
+        let scan = if scan {
+            format!("{program} scan --staged\n[ $? -ne 1 ] || exit 1\n")
+        } else {
+            String::new()
+        };
         let text = format!(
             "#!/bin/sh\n{MARK}\n{program} check --staged || exit $?\n\
-             before=$(dirname \"$0\")/{before}\n\
+             {scan}before=$(dirname \"$0\")/{before}\n\
              if [ -x \"$before\" ]; then exec \"$before\" \"$@\"; fi\n"
         );
         Hook { path: directory.join(name), before: directory.join(before), text }

@@ -77,7 +77,7 @@ fn hooks<'s>(
     let answer = repository.ask(&["rev-parse", "--git-path", "hooks"])?;
     let directory = String::from_utf8_lossy(&answer).trim_end_matches('\n').to_owned();
     let directory = repository.root().join(directory);
-    let hooks = HOOKS.map(|name| Hook::new(&directory, name, program));
+    let hooks = HOOKS.map(|name| Hook::new(&directory, name, program, arguments.scan));
     Ok(hooks.into_iter().filter_map(|hook| step(hook, arguments)).collect())
 }
 
