@@ -102,14 +102,12 @@ fn values_that_do_not_authenticate_are_removed_only_on_demand() {
         .unwrap()
         .to_owned();
     let mut first = true;
-    let text: String = sandbox
-        .read("a.yaml")
-        .lines()
-        .map(|line| {
-            let is_first = line.trim_start().starts_with("- ENC") && std::mem::take(&mut first);
-            format!("{}\n", if is_first { &foreign } else { line })
-        })
-        .collect();
+    let mut text = String::new();
+    for line in sandbox.read("a.yaml").lines() {
+        let is_first = line.trim_start().starts_with("- ENC") && std::mem::take(&mut first);
+        text.push_str(if is_first { &foreign } else { line });
+        text.push('\n');
+    }
     sandbox.write("a.yaml", text);
     let before = sandbox.read("a.yaml");
     sandbox
