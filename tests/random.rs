@@ -182,7 +182,6 @@ fn random_files_go_both_ways_between_encfile_and_sops() {
     }
     let reports = reports.join("\n");
     assert!(reports.is_empty(), "seed {seed}: {counts:?}\n{reports}");
-    println!("seed {seed}: {counts:?}");
     let files: Vec<PathBuf> =
         fs::read_dir(&written).unwrap().map(|entry| entry.unwrap().path()).collect();
     peers::assert_valid(&files);
@@ -459,11 +458,11 @@ fn without_comments(text: &str) -> String {
     let mut rest = String::new();
     for line in text.lines().map(|line| parts(line).0.trim_end()).filter(|line| !line.is_empty()) {
         // An empty map with a comment in it stands on several lines.
-        if !(line.trim_start().starts_with('}') && rest.ends_with("{\n")) {
-            rest.push_str(line);
-        } else {
+        if line.trim_start().starts_with('}') && rest.ends_with("{\n") {
             rest.pop();
             rest.push_str(line.trim_start());
+        } else {
+            rest.push_str(line);
         }
         rest.push('\n');
     }

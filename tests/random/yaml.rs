@@ -28,6 +28,7 @@ pub(super) fn stream(random: &mut Random) -> String {
 }
 
 /// Gives a text other line ends, a byte order mark, or no line break at its end.
+#[expect(clippy::same_functions_in_if_condition, reason = "a die is thrown twice")]
 fn finish(random: &mut Random, mut text: String) -> String {
     if random.percent(8) {
         text = text.trim_end_matches('\n').to_owned();

@@ -57,6 +57,7 @@ struct Rule {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the report")]
 struct Key {
     kind: &'static str,
     key: String,
