@@ -45,7 +45,7 @@ struct Version(Vec<Group>);
 impl Version {
     fn random(chance: &mut Random) -> Version {
         let mut version = Version(vec![Group::default()]);
-        for number in 0..1 + chance.below(3) {
+        for number in 0..=chance.below(3) {
             if number > 0 {
                 version.0.push(Group { name: format!("s{number}"), entries: Vec::new() });
             }
