@@ -215,7 +215,7 @@ impl Repository {
                 let entry = changed(record, path).ok_or_else(unclear)?;
                 entries.extend(entry.map(|entry| (commit.clone(), entry)));
             } else {
-                commit = String::from_utf8_lossy(record).trim().to_owned();
+                String::from_utf8_lossy(record).trim().clone_into(&mut commit);
             }
         }
         Ok(entries)

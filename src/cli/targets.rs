@@ -166,6 +166,11 @@ impl Targets {
         self.repository
     }
 
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.files.len()
@@ -192,16 +197,14 @@ impl Targets {
     /// Returns a file and its content; `None` if it has none any more.
     pub fn read(&mut self, number: usize) -> Result<(Target, Option<SecretBytes>), CliError> {
         let target = self.files[number].clone();
-        let text = match (&mut self.from, &target.blob) {
-            (Source::Git(objects), Some(blob)) => objects.read(blob.as_bytes())?,
-            _ => {
-                let path = self.root.join(&target.path);
-                match io::read_file(&path) {
-                    Ok(text) => Some(text),
-                    // In the index and removed from the disk.
-                    Err(io::IoError::NotFound { .. }) => None,
-                    Err(error) => return Err(error.into()),
-                }
+        let text = if let (Source::Git(objects), Some(blob)) = (&mut self.from, &target.blob) {
+            objects.read(blob.as_bytes())?
+        } else {
+            match io::read_file(&self.root.join(&target.path)) {
+                Ok(text) => Some(text),
+                // In the index and removed from the disk.
+                Err(io::IoError::NotFound { .. }) => None,
+                Err(error) => return Err(error.into()),
             }
         };
         Ok((target, text))

@@ -127,12 +127,11 @@ fn distinct(history: Vec<(String, Entry)>) -> Vec<Place> {
     for (commit, entry) in history {
         let blob = entry.blob.clone();
         let Some(place) = of_entry(entry, Some(commit)) else { continue };
-        match known.get(&blob) {
-            Some(&at) => places[at] = place,
-            None => {
-                known.insert(blob, places.len());
-                places.push(place);
-            }
+        if let Some(&at) = known.get(&blob) {
+            places[at] = place;
+        } else {
+            known.insert(blob, places.len());
+            places.push(place);
         }
     }
     places
