@@ -1,6 +1,7 @@
 //! Who can open a file, and whether that is me, without opening it and without asking anybody.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -139,18 +140,19 @@ impl Readers {
 
     /// Returns a line for each reader, and one for each group where there are several.
     pub fn lines(&self) -> String {
+        // Writing to a `String` cannot fail.
         let mut lines = String::new();
         for (number, group) in self.groups.iter().enumerate() {
             if self.groups.len() > 1 {
-                lines += &format!("  group {} of {}:\n", number + 1, self.groups.len());
+                let _ = write!(lines, "  group {} of {}:\n", number + 1, self.groups.len());
             }
             for reader in group {
-                lines += &format!("  {} {}", one_line(&reader.kind), one_line(&reader.key));
+                let _ = write!(lines, "  {} {}", one_line(&reader.kind), one_line(&reader.key));
                 if let Some(name) = &reader.name {
-                    lines += &format!("  # {}", one_line(name));
+                    let _ = write!(lines, "  # {}", one_line(name));
                 }
                 if let Some(source) = &reader.mine {
-                    lines += &format!("  (you: {})", one_line(source));
+                    let _ = write!(lines, "  (you: {})", one_line(source));
                 }
                 lines.push('\n');
             }

@@ -166,6 +166,11 @@ impl Targets {
         self.repository
     }
 
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Returns how many there are.
     #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {

@@ -60,7 +60,8 @@ struct Rule {
 #[expect(clippy::struct_field_names, reason = "the names of the report")]
 struct Key {
     kind: &'static str,
-    key: String,
+    #[serde(rename = "key")]
+    text: String,
     name: Option<String>,
 }
 
@@ -124,7 +125,7 @@ fn rule(rule: &CreationRule, whole: bool) -> Rule {
     let threshold = rule.shamir_threshold.map_or(0, |threshold| threshold as usize);
     let key = |key: &crate::config::KeySpec| Key {
         kind: key.kind.name,
-        key: key.text.clone(),
+        text: key.text.clone(),
         name: key.comment.clone(),
     };
     Rule {
@@ -178,7 +179,7 @@ fn text(why: &Why) -> String {
             let _ = writeln!(text, "  keys:");
         }
         for key in group {
-            let _ = write!(text, "    {} {}", key.kind, one_line(&key.key));
+            let _ = write!(text, "    {} {}", key.kind, one_line(&key.text));
             if let Some(name) = &key.name {
                 let _ = write!(text, "  # {}", one_line(name));
             }
