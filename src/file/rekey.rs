@@ -134,13 +134,15 @@ pub(super) fn reseal(
 /// Returns where the ciphertext of a leaf stands in the source, if it is not spelled with escapes or
 /// on several lines.
 fn ciphertext(tree: &Tree, leaf: &OpenedLeaf) -> Option<Span> {
-    if let TextRef::Source(place) = leaf.sealed {
-        return Some(place);
-    }
-    let span = tree.node(leaf.id).span?;
-    let start = memmem::find(&tree.source()[span.range()], tree.text(leaf.sealed))?;
-    let start = span.start as usize + start;
-    Some(Span::new(start, start + tree.text(leaf.sealed).len()))
+    // The text of a block scalar has the line break behind the ciphertext.
+    let sealed = tree.text(leaf.sealed).trim_ascii_end();
+    let start = if let TextRef::Source(place) = leaf.sealed {
+        place.start as usize
+    } else {
+        let span = tree.node(leaf.id).span?;
+        span.start as usize + memmem::find(&tree.source()[span.range()], sealed)?
+    };
+    Some(Span::new(start, start + sealed.len()))
 }
 
 /// Returns the edits that write `metadata` over the block in `text`, if only texts change in it.

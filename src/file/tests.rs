@@ -287,3 +287,18 @@ fn comments_that_sops_does_not_see_stay_sealed_where_the_rule_covers_nothing() {
         assert_eq!(*again.decrypt(&other).unwrap().text().unwrap(), *text.as_bytes());
     }
 }
+
+#[test]
+fn resealing_keeps_the_lines_of_block_scalars() {
+    let text = "a: |-\n  x\n\nb: |+\n  y\n\n\nc: >\n  z\nd: |\n  one\n  two\n";
+    let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+    let other = DataKey::from_bytes(&[4; 32]).unwrap();
+    let resealed = open("yaml", &sealed).unwrap().reseal(metadata(None), &other).unwrap();
+    let headers = |text: &[u8]| -> Vec<String> {
+        let text = String::from_utf8_lossy(text).into_owned();
+        text.lines().map(|line| line.split("ENC[").next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(headers(&resealed), headers(&sealed));
+    let again = EncryptedFile::parse(by_name("yaml").unwrap(), resealed).unwrap();
+    assert_eq!(*again.decrypt(&other).unwrap().text().unwrap(), *text.as_bytes());
+}
