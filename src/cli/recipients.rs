@@ -144,7 +144,7 @@ impl Readers {
         let mut lines = String::new();
         for (number, group) in self.groups.iter().enumerate() {
             if self.groups.len() > 1 {
-                let _ = write!(lines, "  group {} of {}:\n", number + 1, self.groups.len());
+                let _ = writeln!(lines, "  group {} of {}:", number + 1, self.groups.len());
             }
             for reader in group {
                 let _ = write!(lines, "  {} {}", one_line(&reader.kind), one_line(&reader.key));

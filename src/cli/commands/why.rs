@@ -57,7 +57,6 @@ struct Rule {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the report")]
 struct Key {
     kind: &'static str,
     #[serde(rename = "key")]
