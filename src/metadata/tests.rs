@@ -175,7 +175,7 @@ fn a_further_key_leaves_the_other_fields_in_their_order() {
     let layout = Layout { compact: true, ..Layout::default() };
     let updated = with_further_key(text).update(text.as_bytes(), &Json, &layout).unwrap();
     let expected = "{\"sops\":{\"version\":\"3.11.0\",\"x\":{\"b\":[1,true],\"a\":\"1\"},\"pgp\":null,\"kms\":[],\
-                    \"age\":[{\"enc\":\"x\",\"recipient\":\"r\"},{\"enc\":\"wrapped\",\"recipient\":\"age1new\"}],\
+                    \"age\":[{\"recipient\":\"r\",\"enc\":\"x\"},{\"recipient\":\"age1new\",\"enc\":\"wrapped\"}],\
                     \"lastmodified\":\"2026-01-02T03:04:05Z\",\"mac\":\"m\",\"unencrypted_suffix\":\"_u\"}}";
     assert_eq!(std::str::from_utf8(&updated).unwrap().trim_end(), expected);
 }
@@ -190,8 +190,8 @@ fn one_group_becomes_several_where_the_keys_stood() {
     let layout = Layout { compact: true, ..Layout::default() };
     let updated = metadata.update(text.as_bytes(), &Json, &layout).unwrap();
     let expected = format!(
-        "{{\"sops\":{{\"key_groups\":[{{\"age\":[{{\"enc\":\"x\",\"recipient\":\"{RECIPIENT}\"}}],\"hc_vault\":[]}},\
-         {{\"age\":[{{\"enc\":\"wrapped\",\"recipient\":\"age1new\"}}],\"hc_vault\":[]}}],\
+        "{{\"sops\":{{\"key_groups\":[{{\"age\":[{{\"recipient\":\"{RECIPIENT}\",\"enc\":\"x\"}}],\"hc_vault\":[]}},\
+         {{\"age\":[{{\"recipient\":\"age1new\",\"enc\":\"wrapped\"}}],\"hc_vault\":[]}}],\
          \"lastmodified\":\"2026-01-02T03:04:05Z\",\"mac\":\"ENC[m]\",\"shamir_threshold\":2,\
          \"version\":\"3.11.0\",\"x\":1}}}}"
     );
