@@ -247,7 +247,8 @@ def plain_scalar(text):
 def read_yaml(text):
     import yaml
 
-    loader = yaml.BaseLoader(text)
+    # libyaml, where it is built in: SOPS' reader is one, and the other is stricter with tabs.
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(text)
     trees = []
     try:
         while loader.check_node():
