@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::{KeyArgs, OpenArgs, RuleArgs, ServiceArgs, TypeArgs};
+use crate::cli::args::{AcceptArgs, KeyArgs, OpenArgs, RuleArgs, ServiceArgs, TypeArgs};
 
 /// The arguments of `edit`.
 #[derive(Debug, Args)]
@@ -36,6 +36,10 @@ pub struct EditArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub opening: OpenArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub accepting: AcceptArgs,
 
     /// Write a new file although the rule covers none of its values
     #[arg(long)]

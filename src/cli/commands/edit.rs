@@ -13,6 +13,7 @@ use crate::cli::editing;
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::cli::io::Stamp;
+use crate::cli::rekey::{self, Rekeyed};
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
 use crate::file::{self, FileError, Previous};
@@ -53,7 +54,8 @@ pub fn run(
     // From here on Ctrl-C ends the program again, and the private file is gone.
     drop(session);
     let text = SecretBytes::from(document.text());
-    let saved = adopt(context, &mut editing.file, block)
+    let accepted = arguments.accepting.accept_recipients;
+    let saved = adopt(context, &mut editing.file, block, accepted)
         .and_then(|()| seal(context, &mut editing.file, arguments, document))
         .and_then(|sealed| editing.file.write(context, &sealed));
     match saved {
@@ -134,6 +136,7 @@ fn adopt(
     context: &Context,
     file: &mut Subject,
     changed: Option<(Metadata, SecretBytes)>,
+    accepted: bool,
 ) -> Result<(), CliError> {
     let Some((mut metadata, block)) = changed else { return Ok(()) };
     let keys = |metadata: &Metadata| -> Vec<Vec<(String, Option<String>)>> {
@@ -146,6 +149,14 @@ fn adopt(
         let threshold = metadata.shamir_threshold;
         let config = context.config.as_deref();
         creation_rule::adopt_keys(context, config, &file.path, &mut metadata.groups);
+        let rekeyed = Rekeyed {
+            path: &file.path,
+            name: &file.path,
+            metadata: &metadata,
+            named: &[],
+            values: None,
+        };
+        rekey::check(context, config, rekeyed, accepted)?;
         wrap_all(&mut metadata.groups, threshold, &file.data_key, &context.credentials)?;
     }
     if let Some(previous) = &mut file.previous {
