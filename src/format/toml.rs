@@ -2,7 +2,7 @@
 //!
 //! What defines the format is what rops 0.1 reads and writes. Dates and times are sealed as texts.
 //! The metadata is the table `[sops]`, at the end. rops does not see comments; they are sealed as in
-//! SOPS' other formats. [`parse`] says where they stand in the tree, and in which order values are.
+//! SOPS' other formats. `parse` says where they stand in the tree, and in which order values are.
 
 mod amend;
 mod parse;
