@@ -247,8 +247,7 @@ def plain_scalar(text):
 def read_yaml(text):
     import yaml
 
-    # libyaml, where it is built in: SOPS' reader is one, and the other is stricter with tabs.
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(text)
+    loader = yaml.BaseLoader(text)
     trees = []
     try:
         while loader.check_node():
