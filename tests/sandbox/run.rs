@@ -233,8 +233,20 @@ impl Running<'_> {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
+        let (pid, line) = (self.pid(), std::mem::take(&mut self.command_line));
+        // Its children may have its pipes still, and are of its process group.
         let collect = |reader: Option<JoinHandle<Vec<u8>>>| {
-            reader.map_or_else(Vec::new, |reader| reader.join().unwrap())
+            let Some(reader) = reader else {
+                return Vec::new();
+            };
+            while !reader.is_finished() {
+                if started.elapsed() > PATIENCE {
+                    let _ = kill_process_group(pid, Signal::KILL);
+                    panic!("a child of `{line}` has not ended after {PATIENCE:?}");
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            reader.join().unwrap()
         };
         let stdout = collect(self.stdout.take());
         let stderr = match self.terminal.take() {
@@ -242,7 +254,7 @@ impl Running<'_> {
             None => String::from_utf8_lossy(&collect(self.stderr.take())).into_owned(),
         };
         let outcome = Outcome {
-            command_line: std::mem::take(&mut self.command_line),
+            command_line: line.clone(),
             status,
             stdout,
             stderr: mask(&stderr, &self.sandbox.root),

@@ -94,8 +94,7 @@ use other::Writer;
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::OpenOptionsExt;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
     use std::thread::JoinHandle;
     use std::time::{Duration, Instant};
 
@@ -112,14 +111,15 @@ mod unix {
     #[derive(Debug)]
     pub(super) struct Writer {
         path: PathBuf,
-        stopped: Arc<AtomicBool>,
+        /// Whether the thread is to stop. While it is locked, the path stays the same pipe.
+        stopped: Arc<Mutex<bool>>,
         thread: JoinHandle<()>,
     }
 
     impl Writer {
         pub(super) fn start(path: &Path, text: SecretBytes) -> io::Result<Writer> {
             make_fifo(path)?;
-            let stopped = Arc::new(AtomicBool::new(false));
+            let stopped = Arc::new(Mutex::new(false));
             let (at, stop) = (path.to_owned(), Arc::clone(&stopped));
             let thread = std::thread::Builder::new().spawn(move || serve(&at, &text, &stop))?;
             Ok(Writer { path: path.to_owned(), stopped, thread })
@@ -132,19 +132,19 @@ mod unix {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
     }
 
-    fn serve(path: &Path, text: &[u8], stopped: &AtomicBool) {
+    fn serve(path: &Path, text: &[u8], stopped: &Mutex<bool>) {
         let mut next = path.as_os_str().to_owned();
         next.push(".next");
         let next = Path::new(&next);
-        while !stopped.load(Ordering::SeqCst) {
-            // Returns when there is a reader.
-            let Ok(mut pipe) = OpenOptions::new().write(true).open(path) else {
-                return;
+        // Returns when there is a reader.
+        while let Ok(mut pipe) = OpenOptions::new().write(true).open(path) {
+            let another = {
+                let stopped = lock(stopped);
+                if *stopped {
+                    return;
+                }
+                make_fifo(next).and_then(|()| std::fs::rename(next, path))
             };
-            if stopped.load(Ordering::SeqCst) {
-                return;
-            }
-            let another = make_fifo(next).and_then(|()| std::fs::rename(next, path));
             // A reader may stop where it likes: `head -1`.
             let _ = pipe.write_all(text);
             if another.is_err() {
@@ -153,19 +153,32 @@ mod unix {
         }
     }
 
+    fn lock(stopped: &Mutex<bool>) -> MutexGuard<'_, bool> {
+        stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     impl Drop for Writer {
         fn drop(&mut self) {
-            self.stopped.store(true, Ordering::SeqCst);
+            // From here on, no other pipe takes the path.
+            *lock(&self.stopped) = true;
+            // A reader and a writer, which takes and gives nothing: whoever opens the pipe for
+            // reading until its name is gone finds a writer and then the end, instead of waiting
+            // for a writer for ever; and the thread finds a reader, and that it is to stop.
+            let both_ends = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+                .open(&self.path);
+            let _ = std::fs::remove_file(&self.path);
             let deadline = Instant::now() + PATIENCE;
-            while !self.thread.is_finished() && Instant::now() < deadline {
-                // A reader that takes nothing: the writer goes on, and finds that it is to stop.
-                let reader = OpenOptions::new()
-                    .read(true)
-                    .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-                    .open(&self.path);
+            loop {
+                // At least once: somebody may have found the name and not yet opened the pipe.
                 std::thread::sleep(PAUSE);
-                drop(reader);
+                if self.thread.is_finished() || Instant::now() >= deadline {
+                    break;
+                }
             }
+            drop(both_ends);
         }
     }
 }
@@ -223,6 +236,32 @@ mod tests {
         drop(handover);
         assert!(started.elapsed().as_millis() < 5_000);
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_comes_at_the_last_moment_does_not_wait_for_ever() {
+        let parent = tempfile::tempdir().unwrap();
+        let readers: Vec<_> = (0..500)
+            .map(|round| {
+                let text = SecretBytes::from("canary");
+                let handover =
+                    Handover::fifo(directory(parent.path()), NAME.as_ref(), text).unwrap();
+                let path = handover.path().to_owned();
+                let reader = std::thread::spawn(move || {
+                    std::thread::sleep(std::time::Duration::from_micros(round % 50 * 20));
+                    std::fs::read(path).is_ok_and(|text| text == b"canary")
+                });
+                std::thread::sleep(std::time::Duration::from_micros(500));
+                drop(handover);
+                reader
+            })
+            .collect();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while readers.iter().any(|reader| !reader.is_finished()) {
+            assert!(std::time::Instant::now() < deadline, "a reader waits for a writer");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(readers.into_iter().filter_map(|reader| reader.join().ok()).any(|read| read));
     }
 
     #[test]
