@@ -12,7 +12,11 @@ pub mod age;
 mod credentials;
 mod foreign;
 mod host;
+#[cfg(feature = "http")]
+mod http;
 mod kind;
+#[cfg(feature = "runtime")]
+mod runtime;
 pub mod unknown;
 mod unwrap;
 

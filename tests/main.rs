@@ -12,6 +12,7 @@ mod chance;
 mod commands;
 mod errors;
 mod files;
+mod keys;
 mod peers;
 mod random;
 mod readme;

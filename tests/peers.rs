@@ -27,9 +27,9 @@ pub(crate) fn rops() -> PathBuf {
     installed("target/peers/rops-toml/debug/rops-toml")
 }
 
-/// Returns `pre-commit`, which runs hooks of repositories.
-pub(crate) fn pre_commit() -> PathBuf {
-    installed("target/peers/venv/bin/pre-commit")
+/// Returns a program of the Python packages: `pre-commit`, `moto_server` (AWS), `bao` (`OpenBao`).
+pub(crate) fn python_program(name: &str) -> PathBuf {
+    installed("target/peers/venv/bin").join(name)
 }
 
 /// Returns a Python that has what `tests/peers/check.py` imports.

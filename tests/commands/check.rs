@@ -123,7 +123,7 @@ fn the_hooks_run_those_that_were_there_before() {
 fn the_hook_for_pre_commit_passes_what_is_encrypted_and_stops_plain_text() {
     let place = Scripts::new();
     let bin = place.sandbox.path("../bin");
-    symlink(peers::pre_commit(), bin.join("pre-commit")).unwrap();
+    symlink(peers::python_program("pre-commit"), bin.join("pre-commit")).unwrap();
     place.sandbox.env("HOOKS", repository().join(".pre-commit-hooks.yaml"));
     // It keeps what it has fetched.
     place.sandbox.env("PRE_COMMIT_HOME", place.sandbox.home().join("pre-commit"));

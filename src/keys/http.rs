@@ -1,0 +1,214 @@
+//! HTTP for the key services that have no light client of their own: one request, one answer.
+//!
+//! A blocking client: nothing else has to run for a wrapped key to be sent to a server, and keys that
+//! are asked together have a thread each already. Redirects are not followed, because the next server
+//! would get the token; answers are bounded; no error shows a header or a body.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http;
+use ureq::tls::{
+    Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
+};
+use zeroize::Zeroizing;
+
+use super::Host;
+use crate::secret::SecretBytes;
+
+/// How long a server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long everything may take.
+const TOTAL: Duration = Duration::from_secs(30);
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: u64 = 4 * 1024 * 1024;
+
+/// The largest file with certificates, in bytes.
+const MAX_PEM: usize = 4 * 1024 * 1024;
+
+/// What is special about a server's TLS: by default the system's certificates count.
+#[derive(Debug, Default)]
+pub(super) struct Tls<'p> {
+    /// A file with the only certificates that count.
+    pub(super) authorities: Option<&'p Path>,
+    /// Files with this client's certificate and key.
+    pub(super) client: Option<(&'p Path, &'p Path)>,
+    /// Whether the server may be anybody.
+    pub(super) is_unchecked: bool,
+}
+
+/// A client with connections that are used again. A clone is the same client.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    agent: Agent,
+}
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Request<'r> {
+    /// `GET`, `POST` or `PUT`.
+    pub(super) method: &'r str,
+    /// The whole address.
+    pub(super) url: &'r str,
+    /// Names and values.
+    pub(super) headers: &'r [(&'r str, &'r str)],
+    /// What is sent.
+    pub(super) body: &'r [u8],
+}
+
+/// An answer, whatever its status.
+pub(super) struct Answer {
+    /// The status.
+    pub(super) status: u16,
+    /// The headers.
+    headers: http::HeaderMap,
+    /// The body.
+    pub(super) body: SecretBytes,
+}
+
+impl Answer {
+    /// Returns a header's text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Returns whether the status says that all went well.
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Client {
+    /// Returns a client.
+    ///
+    /// # Errors
+    /// A message for people, if a file of `tls` is not as it should be.
+    pub(super) fn new(host: &dyn Host, tls: &Tls<'_>) -> Result<Client, String> {
+        let mut config = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .root_certs(match tls.authorities {
+                None => system_certificates(),
+                Some(path) => RootCerts::Specific(Arc::new(certificates(host, path)?)),
+            })
+            .disable_verification(tls.is_unchecked);
+        if let Some((certificate, key)) = tls.client {
+            let chain = certificates(host, certificate)?;
+            let pem = read(host, key)?;
+            let key = PrivateKey::from_pem(&pem)
+                .map_err(|_| format!("`{}` holds no private key", key.display()))?;
+            config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+        }
+        let config = Agent::config_builder()
+            .tls_config(config.build())
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(TOTAL))
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .user_agent(concat!("encfile/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Client { agent: config.into() })
+    }
+
+    /// Sends a request and waits for the answer.
+    ///
+    /// # Errors
+    /// A message for people, if there is none.
+    pub(super) fn send(&self, request: &Request<'_>) -> Result<Answer, String> {
+        let failed = |error: ureq::Error| format!("{} {}: {error}", request.method, request.url);
+        let mut message = http::Request::builder().method(request.method).uri(request.url);
+        for (name, value) in request.headers {
+            message = message.header(*name, *value);
+        }
+        let answer = if request.body.is_empty() && request.method == "GET" {
+            self.agent.run(message.body(()).map_err(|error| failed(error.into()))?)
+        } else {
+            self.agent.run(message.body(request.body).map_err(|error| failed(error.into()))?)
+        };
+        let (parts, mut body) = answer.map_err(failed)?.into_parts();
+        let body = body.with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
+        let body = SecretBytes::from(body);
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
+/// Returns whether what is sent to an address cannot be read on the way: by TLS, or because it does
+/// not leave the machine.
+pub(super) fn is_private(url: &str) -> bool {
+    let Ok(url) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    match (url.scheme_str(), url.host()) {
+        (Some("https"), Some(_)) => true,
+        (Some("http"), Some(host)) => {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        _ => false,
+    }
+}
+
+/// Returns the certificates that the system trusts, read once.
+fn system_certificates() -> RootCerts {
+    static CERTIFICATES: OnceLock<Arc<Vec<Certificate<'static>>>> = OnceLock::new();
+    let all = CERTIFICATES.get_or_init(|| {
+        let found = rustls_native_certs::load_native_certs().certs;
+        Arc::new(found.iter().map(|one| Certificate::from_der(one).to_owned()).collect())
+    });
+    RootCerts::Specific(Arc::clone(all))
+}
+
+/// Reads the certificates of a file.
+fn certificates(host: &dyn Host, path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let pem = read(host, path)?;
+    let all: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if all.is_empty() {
+        return Err(format!("`{}` holds no certificate", path.display()));
+    }
+    Ok(all)
+}
+
+fn read(host: &dyn Host, path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |error: io::Error| format!("`{}` cannot be read: {error}", path.display());
+    let text = host.read_file(path, MAX_PEM).map_err(failed)?;
+    Ok(Zeroizing::new(text.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tls_and_this_machine_are_private() {
+        for url in [
+            "https://vault.example",
+            "http://127.0.0.1:8200/v1",
+            "http://[::1]:1",
+            "http://localhost",
+        ] {
+            assert!(is_private(url), "{url}");
+        }
+        for url in [
+            "http://vault.example",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "localhost",
+            "http://localhost.example",
+            "",
+        ] {
+            assert!(!is_private(url), "{url}");
+        }
+    }
+}
