@@ -85,6 +85,11 @@ fn start(ui: Ui, personality: Personality) -> Result<Exit, CliError> {
 fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, CliError> {
     let config = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
     let context = Context::new(personality, config.map(Path::to_path_buf), hardened)?;
+    if let Some(config) = config
+        && !matches!(cli.command, Command::Completion(_) | Command::Man(_))
+    {
+        creation_rule::check_named(&context, config)?;
+    }
     let services = match &cli.command {
         Command::Encrypt(arguments) => Some(&arguments.services),
         Command::Decrypt(arguments) => Some(&arguments.services),

@@ -58,11 +58,12 @@ impl Subject {
         let format = opened.format();
         let (metadata, previous) =
             opened.into_previous().map_err(|failure| error::encrypt(path, failure))?;
+        let output = types.output().unwrap_or(format);
         Ok(Subject {
             path: path.to_owned(),
             format,
-            output: types.output().unwrap_or(format),
-            layout: Layout { indent: types.indent, ..Layout::default() },
+            output,
+            layout: types.indent.layout(output, None)?,
             metadata,
             data_key,
             previous: Some(previous),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -276,11 +276,35 @@ fn trusted(context: &Context, config: &Path, file: &Path) -> Result<(), CliError
         .help(format!("if it is the right one: --config {}", config.display())))
 }
 
+/// Checks that a config that the user names is there. Also commands that need none do, so that a
+/// wrong name does not stay unnoticed.
+///
+/// # Errors
+/// If there is none.
+pub fn check_named(context: &Context, config: &Path) -> Result<(), CliError> {
+    let found = fs::metadata(context.env.absolute(config));
+    let name = config.display();
+    let problem = match found {
+        Ok(metadata) if metadata.is_dir() => format!("read {name}: is a directory"),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            format!("open {name}: no such file or directory")
+        }
+        Err(error) => format!("open {name}: {error}"),
+    };
+    let message = format!("could not read config file: {problem}");
+    Err(CliError::new(Exit::Generic, "config", message))
+}
+
+fn unreadable(config: &Path, problem: &str) -> CliError {
+    let message = format!("could not read config file: {}: {problem}", config.display());
+    CliError::new(Exit::Generic, "config", message)
+}
+
 /// Loads a config that was found: a regular file, so that a planted pipe does not stop the search.
 fn load_found(context: &Context, path: &Path) -> Result<Found, CliError> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        let message = format!("could not read config file: {}: not a regular file", path.display());
-        return Err(CliError::new(Exit::Generic, "config", message));
+        return Err(unreadable(path, "not a regular file"));
     }
     load(context, path)
 }
@@ -299,10 +323,7 @@ fn read(context: &Context, path: &Path) -> Result<(Config, Vec<ConfigWarning>), 
     // One byte more than is accepted: what follows is not read, and a device has no end.
     File::open(path)
         .and_then(|file| file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text))
-        .map_err(|error| {
-            let message = format!("could not read config file: {}: {error}", path.display());
-            CliError::new(Exit::Generic, "config", message)
-        })?;
+        .map_err(|error| unreadable(path, &error.to_string()))?;
     let strictness = if context.personality.refuses_unknown_fields() {
         Strictness::Strict
     } else {

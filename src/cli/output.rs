@@ -111,14 +111,15 @@ impl<'a> Request<'a> {
             Some(OutputType::Format(format)) if format != file.format() => Some(format),
             Some(OutputType::Format(_)) | None => None,
         };
-        let layout = Layout { indent: self.types.indent, ..Layout::default() };
+        let indent = &self.types.indent;
+        let layout = indent.layout(format.unwrap_or(file.format()), None)?;
         if let Some(wanted) = wanted {
             let format = format.unwrap_or(file.format());
             return extracted(&part(file, &wanted)?, format, &layout, path);
         }
         let text = match format {
             Some(format) => file.emit(format, &layout),
-            None if self.types.indent.is_some() => file.emit(file.format(), &layout),
+            None if indent.is_given() => file.emit(file.format(), &layout),
             None => file.text(),
         };
         text.map_err(|failure| not_written(path, &failure, format))

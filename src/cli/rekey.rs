@@ -44,25 +44,18 @@ pub fn check(
     if accepted {
         return Ok(());
     }
-    let refuses = context.personality.refuses_weaker_than_rule();
-    let (rule, origin) = match creation_rule::of_file(context, config, file.name) {
-        Ok(RuleFor::Rule(rule, origin)) => (rule, origin),
-        Ok(RuleFor::NoConfig | RuleFor::NoRules(_) | RuleFor::NoMatch(_, _)) => {
+    let (rule, origin) = match creation_rule::of_file(context, config, file.name)? {
+        RuleFor::Rule(rule, origin) => (rule, origin),
+        RuleFor::NoConfig | RuleFor::NoRules(_) | RuleFor::NoMatch(_, _) => {
             tell_recipients(context, file);
             return Ok(());
         }
-        // SOPS does not look at the config here.
-        Err(error) if !refuses => {
-            context.ui.warn(error.render(context.personality));
-            return Ok(());
-        }
-        Err(error) => return Err(error),
     };
     let found = weaknesses(context, file, &Policy::of(&rule));
     if found.is_empty() {
         return Ok(());
     }
-    if !refuses {
+    if !context.personality.refuses_weaker_than_rule() {
         for line in found {
             context.ui.warn(format_args!("{}: {line}", file.path.display()));
         }

@@ -183,6 +183,11 @@ impl FileFormat for Dotenv {
         if documents.next().is_some() {
             return Err(EmitError::whole("dotenv holds one document, and the file has several"));
         }
+        if root.is_some_and(|root| !matches!(tree.node(root).kind, NodeKind::Map)) {
+            return Err(EmitError::whole(
+                "dotenv holds variables, which only a map can be written as",
+            ));
+        }
         let mut out = SecretBytes::with_capacity(tree.source().len());
         for id in root.into_iter().flat_map(|root| tree.children(root)) {
             if let Some(text) = tree.comment(id) {

@@ -130,7 +130,10 @@ fn sops(program: &Command, name: &OsStr, front: Parsed) -> Result<Normal, CliErr
         // A command of SOPS that is not built in: clap says so.
         return Ok(normal);
     };
-    if command.has_subcommands() {
+    if rest.is_empty() && word == "completion" {
+        // To SOPS the shells are commands, too.
+        normal.arguments.push("--help".into());
+    } else if command.has_subcommands() {
         match rest.split_first() {
             None => normal.arguments.push("--help".into()),
             Some((topic, others)) => match command.find_subcommand(topic) {

@@ -3,8 +3,10 @@
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::export::Syntax;
-use crate::format::{FORMATS, FileFormat, by_name};
+use crate::format::{FORMATS, FileFormat, Layout, by_name};
 
 /// How files are read.
 #[derive(Debug, Default, Args)]
@@ -21,6 +23,48 @@ impl InputTypeArgs {
     }
 }
 
+/// How new text is indented.
+#[derive(Debug, Default, Args)]
+pub struct IndentArgs {
+    /// Spaces a level in new text; -1: a tab, in JSON
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(-1..=64)
+    )]
+    indent: Option<i32>,
+}
+
+impl IndentArgs {
+    /// Returns whether an indentation is asked for.
+    pub fn is_given(&self) -> bool {
+        self.indent.is_some()
+    }
+
+    /// Returns the layout of new text in `format`; `default` is the indentation where none is asked
+    /// for.
+    ///
+    /// # Errors
+    /// If the format has no tabs.
+    pub fn layout(
+        &self,
+        format: &dyn FileFormat,
+        default: Option<u32>,
+    ) -> Result<Layout, CliError> {
+        let indent = match self.indent {
+            Some(negative @ ..=-1) if format.name() == "yaml" => {
+                let message = "Error dumping file: YAML Negative indentation not accepted";
+                return Err(CliError::new(Exit::Dump, "indent", message)
+                    .help(format!("`--indent {negative}` is a tab, which YAML does not know")));
+            }
+            Some(asked) => u32::try_from(asked).ok(),
+            None => default,
+        };
+        Ok(Layout { indent, ..Layout::default() })
+    }
+}
+
 /// How files are read and written.
 #[derive(Debug, Default, Args)]
 pub struct TypeArgs {
@@ -31,9 +75,8 @@ pub struct TypeArgs {
     #[arg(long, value_name = "TYPE", value_parser = formats())]
     output_type: Option<String>,
 
-    /// Spaces a level in new text
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=64))]
-    pub indent: Option<u32>,
+    #[command(flatten)]
+    pub indent: IndentArgs,
 }
 
 impl TypeArgs {
@@ -59,9 +102,8 @@ pub struct PlainTypeArgs {
     #[arg(long, value_name = "TYPE", value_parser = outputs())]
     output_type: Option<String>,
 
-    /// Spaces a level in new text
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=64))]
-    pub indent: Option<u32>,
+    #[command(flatten)]
+    pub indent: IndentArgs,
 }
 
 /// What plain text is written as.

@@ -17,7 +17,7 @@ use crate::cli::rekey::{self, Rekeyed};
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
 use crate::file::{self, FileError, Previous};
-use crate::format::{FileFormat, Layout, SyntaxError};
+use crate::format::{FileFormat, SyntaxError};
 use crate::keys::{WrapError, WrappedKey, wrap_all};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
@@ -105,13 +105,13 @@ fn new(
     let asked = (&arguments.keys, &arguments.rule);
     let new = creation_rule::for_file(context, config, path, format, asked)?;
     let data_key = DataKey::generate().map_err(WrapError::from)?;
-    let layout =
-        Layout { indent: arguments.types.indent.or(new.layout.indent), ..Layout::default() };
+    let output = arguments.types.output().unwrap_or(format);
+    let layout = arguments.types.indent.layout(output, new.layout.indent)?;
     let metadata = wrapped(context, new, &data_key)?;
     let file = Subject {
         path: path.to_owned(),
         format,
-        output: arguments.types.output().unwrap_or(format),
+        output,
         layout,
         metadata,
         data_key,

@@ -13,7 +13,7 @@ use crate::cli::io::{self, Mode, Stamp};
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
 use crate::file::{self, EncryptedFile, FileError, Plan, Previous};
-use crate::format::{self, FileFormat, Layout};
+use crate::format::{self, FileFormat};
 use crate::keys::{self, DEFAULT_DECRYPTION_ORDER, KeyGroup, WrapError};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
@@ -106,8 +106,7 @@ fn one(
         let place = place.unwrap_or_default();
         context.ui.warn(format_args!("{}{place}: {}", path.display(), warning.message));
     }
-    let layout =
-        Layout { indent: arguments.types.indent.or(new.layout.indent), ..Layout::default() };
+    let layout = arguments.types.indent.layout(output, new.layout.indent)?;
     let allow = arguments.allow_unencrypted || !context.personality.refuses_empty_selection();
 
     let existing = arguments

@@ -76,7 +76,7 @@ fn one(
     let sealed = if output == opened.format() {
         opened.reseal(metadata, &data_key)
     } else {
-        let layout = Layout { indent: arguments.types.indent, ..Layout::default() };
+        let layout = arguments.types.indent.layout(output, None)?;
         convert(&opened, metadata, &data_key, output, layout)
     };
     let sealed = sealed.map_err(|failure| error::encrypt(path, failure))?;
