@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn several_threads_wait_at_the_same_time() {
-        let wait = || block_on(tokio::time::sleep(Duration::from_millis(300))).unwrap();
+        let sleep = async || tokio::time::sleep(Duration::from_millis(300)).await;
+        let wait = || block_on(sleep()).unwrap();
         let started = std::time::Instant::now();
         std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(wait))));
         assert!(started.elapsed() < Duration::from_secs(2));
