@@ -11,6 +11,8 @@
 pub mod age;
 mod credentials;
 mod foreign;
+#[cfg(feature = "hc-vault")]
+mod hc_vault;
 mod host;
 #[cfg(feature = "http")]
 mod http;
@@ -29,7 +31,7 @@ use crate::number;
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
 
-pub use self::credentials::{Credentials, OwnCredentials};
+pub use self::credentials::{Credentials, FileServers, OwnCredentials};
 pub use self::host::{Finished, Host, Question, Run, Talk};
 pub use self::kind::{
     ConfigNames, DEFAULT_DECRYPTION_ORDER, KINDS, KeyCode, KeyFlag, KeyKind, KeyOption, Member,
@@ -52,8 +54,8 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Returns whether wrapping would start a program, or call a server, that nobody but a file has
-    /// named. It fails until the user names it too.
+    /// Returns whether wrapping would start a program, or either way would call a server, that
+    /// nobody but a file has named. It fails until the user names it too.
     fn needs_user(&self) -> bool {
         false
     }

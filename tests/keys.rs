@@ -1,9 +1,15 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
+#[allow(dead_code, reason = "the tests of the key services use it")]
+mod stand_in;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+#[allow(unused_imports, reason = "the tests of the key services use it")]
+pub(crate) use stand_in::{Asked, Reply, StandIn};
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, EncryptedFile, FileError};
 use crate::format::{self, FileFormat};
 use crate::keys::age::Plugins;
-use crate::keys::{Credentials, DEFAULT_DECRYPTION_ORDER, KeyKind, UnwrapError};
+use crate::keys::{self, Credentials, DEFAULT_DECRYPTION_ORDER, FileServers, KeyKind, UnwrapError};
 use crate::secret::SecretBytes;
 
 /// The surroundings of a command.
@@ -55,6 +55,9 @@ impl Context {
         let mut credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
         if personality.starts_plugins_of_files() {
             credentials = credentials.with(Plugins::All);
+        }
+        if personality.asks_servers_of_files() {
+            credentials = credentials.with(FileServers::Asked);
         }
         Ok(Context { personality, env, ui, credentials, config, hardened })
     }
@@ -152,7 +155,7 @@ impl Context {
         order: &[&str],
     ) -> Result<(DecryptedFile, DataKey), CliError> {
         let failed = |error: FileError| error::decrypt(path, error, &self.credentials);
-        let key = file.data_key(&self.credentials, order).map_err(|mut error| {
+        let key = self.data_key(&file, path, order).map_err(|mut error| {
             self.name_owners(&mut error, path);
             failed(error)
         })?;
@@ -173,6 +176,27 @@ impl Context {
             self.ui.warn(format_args!("{}: {others} more such comments", path.display()));
         }
         Ok((opened, key))
+    }
+
+    /// Recovers the data key of a file. What its creation rule names is the user's word: a server
+    /// that stands there is asked.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    pub fn data_key(
+        &self,
+        file: &EncryptedFile,
+        path: &Path,
+        order: &[&str],
+    ) -> Result<DataKey, FileError> {
+        let metadata = file.metadata();
+        let is_doubtful = metadata.keys().any(|key| key.key.needs_user());
+        if !is_doubtful || self.personality.asks_servers_of_files() {
+            return file.data_key(&self.credentials, order);
+        }
+        let mut groups = metadata.groups.clone();
+        creation_rule::adopt_keys(self, self.config.as_deref(), path, &mut groups);
+        Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
     }
 
     /// Adds to the report of a data key that could not be recovered who the keys belong to.

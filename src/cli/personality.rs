@@ -222,4 +222,10 @@ impl Personality {
     pub fn starts_plugins_of_files(self) -> bool {
         !self.is_encfile()
     }
+
+    /// Whether a server that only the metadata of a file names is asked, and so gets a token: SOPS
+    /// does that, whoever wrote the file.
+    pub fn asks_servers_of_files(self) -> bool {
+        !self.is_encfile()
+    }
 }

@@ -1,8 +1,8 @@
-//! The kinds that SOPS has and this version has no code for: an entry in a file is kept, a request
-//! for a new one is refused by name.
+//! The kinds that SOPS has besides age. Where one has no code in this version, an entry in a file is
+//! kept, and a request for a new one is refused by name.
 
 use super::FieldValue;
-use super::kind::{ConfigNames, KeyFlag, KeyKind, KeyOption, Member, MemberField};
+use super::kind::{ConfigNames, KeyCode, KeyFlag, KeyKind, KeyOption, Member, MemberField};
 
 /// AWS KMS.
 pub(super) static AWS_KMS: KeyKind = KeyKind {
@@ -151,8 +151,13 @@ pub(super) static HC_VAULT: KeyKind = KeyKind {
     is_dated: true,
     is_in_every_group: true,
     ignores_blanks: false,
-    code: None,
+    code: HC_VAULT_CODE,
 };
+
+#[cfg(feature = "hc-vault")]
+const HC_VAULT_CODE: Option<KeyCode> = Some(super::hc_vault::CODE);
+#[cfg(not(feature = "hc-vault"))]
+const HC_VAULT_CODE: Option<KeyCode> = None;
 
 /// `OpenPGP`, by `GnuPG`.
 pub(super) static PGP: KeyKind = KeyKind {

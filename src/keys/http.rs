@@ -10,11 +10,11 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::http;
 use ureq::tls::{
     Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
 };
+use ureq::{Agent, AsSendBody};
 use zeroize::Zeroizing;
 
 use super::Host;
@@ -32,11 +32,28 @@ const MAX_ANSWER: u64 = 4 * 1024 * 1024;
 /// The largest file with certificates, in bytes.
 const MAX_PEM: usize = 4 * 1024 * 1024;
 
+/// Whose certificates count.
+#[derive(Debug, Default)]
+pub(super) enum Authorities<'p> {
+    /// Those that the system trusts.
+    #[default]
+    System,
+    /// Those of a file alone.
+    File(&'p Path),
+    /// Those of a text alone.
+    Pem {
+        /// What the text is called in messages.
+        name: &'p str,
+        /// The text.
+        pem: &'p [u8],
+    },
+}
+
 /// What is special about a server's TLS: by default the system's certificates count.
 #[derive(Debug, Default)]
 pub(super) struct Tls<'p> {
-    /// A file with the only certificates that count.
-    pub(super) authorities: Option<&'p Path>,
+    /// Whose certificates count.
+    pub(super) authorities: Authorities<'p>,
     /// Files with this client's certificate and key.
     pub(super) client: Option<(&'p Path, &'p Path)>,
     /// Whether the server may be anybody.
@@ -47,6 +64,8 @@ pub(super) struct Tls<'p> {
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     agent: Agent,
+    connect: Duration,
+    total: Duration,
 }
 
 /// A request.
@@ -94,8 +113,9 @@ impl Client {
             .provider(TlsProvider::Rustls)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .root_certs(match tls.authorities {
-                None => system_certificates(),
-                Some(path) => RootCerts::Specific(Arc::new(certificates(host, path)?)),
+                Authorities::System => system_certificates(),
+                Authorities::File(path) => specific(certificates(host, path)?),
+                Authorities::Pem { name, pem } => specific(all_certificates(name, pem)?),
             })
             .disable_verification(tls.is_unchecked);
         if let Some((certificate, key)) = tls.client {
@@ -107,14 +127,17 @@ impl Client {
         }
         let config = Agent::config_builder()
             .tls_config(config.build())
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(TOTAL))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .user_agent(concat!("encfile/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Client { agent: config.into() })
+        Ok(Client { agent: config.into(), connect: CONNECT, total: TOTAL })
+    }
+
+    /// Returns the same client, which waits for an answer no longer than `limit`.
+    pub(super) fn within(self, limit: Duration) -> Client {
+        Client { connect: self.connect.min(limit), total: limit, ..self }
     }
 
     /// Sends a request and waits for the answer.
@@ -128,14 +151,27 @@ impl Client {
             message = message.header(*name, *value);
         }
         let answer = if request.body.is_empty() && request.method == "GET" {
-            self.agent.run(message.body(()).map_err(|error| failed(error.into()))?)
+            self.run(message.body(()).map_err(|error| failed(error.into()))?)
         } else {
-            self.agent.run(message.body(request.body).map_err(|error| failed(error.into()))?)
+            self.run(message.body(request.body).map_err(|error| failed(error.into()))?)
         };
         let (parts, mut body) = answer.map_err(failed)?.into_parts();
         let body = body.with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
         let body = SecretBytes::from(body);
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
+    fn run<S: AsSendBody>(
+        &self,
+        message: http::Request<S>,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let limited = self
+            .agent
+            .configure_request(message)
+            .timeout_connect(Some(self.connect))
+            .timeout_global(Some(self.total))
+            .build();
+        self.agent.run(limited)
     }
 }
 
@@ -165,17 +201,25 @@ fn system_certificates() -> RootCerts {
     RootCerts::Specific(Arc::clone(all))
 }
 
+fn specific(all: Vec<Certificate<'static>>) -> RootCerts {
+    RootCerts::Specific(Arc::new(all))
+}
+
 /// Reads the certificates of a file.
 fn certificates(host: &dyn Host, path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let pem = read(host, path)?;
-    let all: Vec<_> = parse_pem(&pem)
+    all_certificates(&path.display().to_string(), &read(host, path)?)
+}
+
+/// Reads the certificates of a text that is called `name`.
+fn all_certificates(name: &str, pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
+    let all: Vec<_> = parse_pem(pem)
         .filter_map(|item| match item {
             Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
             _ => None,
         })
         .collect();
     if all.is_empty() {
-        return Err(format!("`{}` holds no certificate", path.display()));
+        return Err(format!("`{name}` holds no certificate"));
     }
     Ok(all)
 }

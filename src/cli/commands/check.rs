@@ -173,7 +173,7 @@ fn verify(
 ) -> Result<(), FileError> {
     let format = format::by_content(&text, path).unwrap_or_else(|| format::by_file_name(path));
     let file = EncryptedFile::parse(format, text)?;
-    let key = file.data_key(&context.credentials, order)?;
+    let key = context.data_key(&file, Path::new(path), order)?;
     file.decrypt(&key).map(drop)
 }
 

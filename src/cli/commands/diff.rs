@@ -75,7 +75,7 @@ fn compare(
         let format = own.unwrap_or_else(|| context.format_by_name(&versions[at].path));
         read[at] = side(versions[at], format, text, context)?;
     }
-    let keys = read.each_ref().map(|side| key(context, order, side.as_ref()));
+    let keys = [0, 1].map(|at| key(context, order, versions[at], read[at].as_ref()));
     let mut opened = [None, None];
     let mut obstacle = None;
     for at in [0, 1] {
@@ -162,10 +162,11 @@ fn side(
 fn key(
     context: &Context,
     order: &[&str],
+    version: &Version,
     side: Option<&Side>,
 ) -> Result<Option<DataKey>, FileError> {
     match side {
-        Some(Side::Sealed(file)) => file.data_key(&context.credentials, order).map(Some),
+        Some(Side::Sealed(file)) => context.data_key(file, &version.path, order).map(Some),
         _ => Ok(None),
     }
 }

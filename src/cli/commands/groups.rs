@@ -107,8 +107,8 @@ fn change(
     }
     let rekeyed = Rekeyed { path, name: path, metadata: &metadata, named, values: None };
     rekey::check(context, config, rekeyed, arguments.accepting.accept_recipients)?;
-    let data_key = file
-        .data_key(&context.credentials, DEFAULT_DECRYPTION_ORDER)
+    let data_key = context
+        .data_key(&file, path, DEFAULT_DECRYPTION_ORDER)
         .map_err(|failure| error::decrypt(path, failure, &context.credentials))?;
     let threshold = metadata.shamir_threshold;
     creation_rule::adopt_keys(context, config, path, &mut metadata.groups);

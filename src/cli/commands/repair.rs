@@ -50,7 +50,7 @@ fn repair(
     }
     let file = context.parse_encrypted(text, path, path, None)?;
     let failed = |failure| error::decrypt(path, failure, &context.credentials);
-    let data_key = file.data_key(&context.credentials, order).map_err(failed)?;
+    let data_key = context.data_key(&file, path, order).map_err(failed)?;
     let in_clear = file.in_clear();
     let salvaged = file.decrypt_what_authenticates(&data_key).map_err(failed)?;
     let shown = path.display().to_string();

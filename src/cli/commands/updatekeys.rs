@@ -85,8 +85,8 @@ fn one(
         wrap(context, path, &mut metadata, &data_key, false)?;
         opened.reseal(metadata, &data_key)
     } else {
-        let data_key = file
-            .data_key(&context.credentials, &order)
+        let data_key = context
+            .data_key(&file, path, &order)
             .map_err(|failure| error::decrypt(path, failure, &context.credentials))?;
         // With one group before and after, a key that stays has wrapped the same already.
         let keeps = file.metadata().groups.len() == 1 && metadata.groups.len() == 1;

@@ -29,6 +29,6 @@ fn plain(context: &Context, path: &Path, text: &[u8]) -> Option<SecretBytes> {
     // Git gives a name of its own for blobs, which keeps the ending.
     let format = format::by_content(text, &path.to_string_lossy())?;
     let file = EncryptedFile::parse(format, SecretBytes::from(text)).ok()?;
-    let key = file.data_key(&context.credentials, DEFAULT_DECRYPTION_ORDER).ok()?;
+    let key = context.data_key(&file, path, DEFAULT_DECRYPTION_ORDER).ok()?;
     file.decrypt_ignoring_mac(&key).ok()?.text().ok()
 }

@@ -1,6 +1,7 @@
 //! The values to search for: those of all encrypted files that open.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use crate::cli::args::ScanArgs;
 use crate::cli::commands::scan::place::{Places, on_threads};
@@ -109,6 +110,6 @@ fn open(
 ) -> Result<DecryptedFile, FileError> {
     let format = format::by_content(&text, path).unwrap_or_else(|| format::by_file_name(path));
     let file = EncryptedFile::parse(format, text)?;
-    let key = file.data_key(&context.credentials, order)?;
+    let key = context.data_key(&file, Path::new(path), order)?;
     if ignore_mac { file.decrypt_ignoring_mac(&key) } else { file.decrypt(&key) }
 }
