@@ -1,5 +1,7 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
+mod pgp;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
