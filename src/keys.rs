@@ -17,6 +17,7 @@ mod host;
 #[cfg(feature = "http")]
 mod http;
 mod kind;
+pub mod pgp;
 #[cfg(feature = "runtime")]
 mod runtime;
 pub mod unknown;

@@ -12,7 +12,7 @@ stamp=$peers/stamp
 mkdir -p "$peers"
 
 packages=()
-for pair in age:age age-keygen:age gpg:gnupg strace:strace git:git node:nodejs npm:npm setsid:util-linux; do
+for pair in age:age age-keygen:age gpg:gnupg pinentry-curses:pinentry-curses strace:strace git:git node:nodejs npm:npm setsid:util-linux; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

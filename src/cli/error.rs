@@ -445,10 +445,14 @@ fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
             let owner = attempt.owner.as_ref().map(|owner| format!(" ({owner})"));
             let owner = owner.unwrap_or_default();
             failure = failure.detail(format!("  {}{owner}: FAILED", attempt.identity));
-            failure = failure.detail(match &attempt.error {
-                Some(error) => format!("    - | {error}"),
-                None => "    - | no identity for it was found".to_owned(),
-            });
+            let why = match &attempt.error {
+                Some(error) => error.to_string(),
+                None => "no identity for it was found".to_owned(),
+            };
+            for (number, line) in why.lines().enumerate() {
+                let mark = if number == 0 { '-' } else { ' ' };
+                failure = failure.detail(format!("    {mark} | {line}"));
+            }
         }
     }
     if report.needed > 1 {

@@ -96,6 +96,10 @@ impl Host for Machine {
             .map_err(|error| format!("there is no terminal to ask at: {error}"))
     }
 
+    fn terminal(&self) -> Option<String> {
+        os::terminal::name()
+    }
+
     fn tell(&self, message: &str) {
         self.ui.line(message);
     }

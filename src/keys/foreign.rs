@@ -158,28 +158,3 @@ pub(super) static HC_VAULT: KeyKind = KeyKind {
 const HC_VAULT_CODE: Option<KeyCode> = Some(super::hc_vault::CODE);
 #[cfg(not(feature = "hc-vault"))]
 const HC_VAULT_CODE: Option<KeyCode> = None;
-
-/// `OpenPGP`, by `GnuPG`.
-pub(super) static PGP: KeyKind = KeyKind {
-    name: "pgp",
-    title: "PGP",
-    flag: KeyFlag {
-        long: "pgp",
-        short: Some('p'),
-        value: "FINGERPRINTS",
-        keys: "fingerprints of PGP keys",
-    },
-    env: "SOPS_PGP_FP",
-    options: &[],
-    config: ConfigNames {
-        rule: "pgp",
-        rule_takes_list_only: false,
-        group: "pgp",
-        member: Member::Text,
-    },
-    is_remote: false,
-    is_dated: true,
-    is_in_every_group: false,
-    ignores_blanks: true,
-    code: None,
-};

@@ -61,6 +61,12 @@ pub trait Host: Send + Sync {
         Err("nobody can be asked here".to_owned())
     }
 
+    /// Returns the path of the terminal that the process was started at, for programs that ask there
+    /// by themselves; `None` if there is none.
+    fn terminal(&self) -> Option<String> {
+        None
+    }
+
     /// Tells the user something that does not end the work: what is waited for, what a plugin
     /// says.
     fn tell(&self, message: &str) {

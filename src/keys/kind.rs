@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Credentials, FieldValue, Fields, KeyError, MasterKey, age, foreign};
+use super::{Credentials, FieldValue, Fields, KeyError, MasterKey, age, foreign, pgp};
 
 /// All kinds of master keys, in the order in which SOPS reads them from metadata.
 pub static KINDS: &[&KeyKind] = &[
@@ -14,7 +14,7 @@ pub static KINDS: &[&KeyKind] = &[
     &foreign::HCKMS,
     &foreign::AZURE_KV,
     &foreign::HC_VAULT,
-    &foreign::PGP,
+    &pgp::KIND,
     &age::KIND,
 ];
 

@@ -5,7 +5,7 @@ use std::io;
 use crate::secret::SecretBytes;
 
 #[cfg(unix)]
-pub use unix::ask;
+pub use unix::{ask, name};
 
 /// Asks and returns the line that was typed, without its end.
 #[cfg(not(unix))]
@@ -13,14 +13,21 @@ pub fn ask(_question: &str, _is_secret: bool) -> io::Result<SecretBytes> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Returns the path of the terminal among the standard streams.
+#[cfg(not(unix))]
+pub fn name() -> Option<String> {
+    None
+}
+
 #[cfg(unix)]
 mod unix {
     use std::fs::{File, OpenOptions};
     use std::io::{Read, Write};
+    use std::os::fd::{AsFd, BorrowedFd};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
-    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr, ttyname};
 
     use super::super::signals::Hold;
     use super::{SecretBytes, io};
@@ -44,6 +51,16 @@ mod unix {
             terminal.write_all(b"\n")?;
         }
         answer
+    }
+
+    /// Returns the path of the terminal among the standard streams. `/dev/tty` would not do: for a
+    /// process that does not descend from this one, it is another terminal or none.
+    pub fn name() -> Option<String> {
+        let of = |stream: BorrowedFd<'_>| ttyname(stream, Vec::new()).ok();
+        let name = of(io::stdin().as_fd())
+            .or_else(|| of(io::stderr().as_fd()))
+            .or_else(|| of(io::stdout().as_fd()))?;
+        name.into_string().ok()
     }
 
     fn line(terminal: &mut File, hold: &Hold) -> io::Result<SecretBytes> {
