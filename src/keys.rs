@@ -9,8 +9,14 @@
 //! environment: what a key needs comes with [`Credentials`].
 
 pub mod age;
+#[cfg(feature = "azure")]
+pub mod azure;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod bearer;
 mod credentials;
 mod foreign;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(feature = "hc-vault")]
 mod hc_vault;
 mod host;

@@ -46,6 +46,11 @@ pub(super) static AWS_KMS: KeyKind = KeyKind {
     code: None,
 };
 
+#[cfg(feature = "gcp")]
+const GCP_KMS_CODE: Option<KeyCode> = Some(super::gcp::CODE);
+#[cfg(not(feature = "gcp"))]
+const GCP_KMS_CODE: Option<KeyCode> = None;
+
 /// GCP KMS.
 pub(super) static GCP_KMS: KeyKind = KeyKind {
     name: "gcp_kms",
@@ -72,7 +77,7 @@ pub(super) static GCP_KMS: KeyKind = KeyKind {
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: true,
-    code: None,
+    code: GCP_KMS_CODE,
 };
 
 /// `HuaweiCloud` KMS.
@@ -100,6 +105,11 @@ pub(super) static HCKMS: KeyKind = KeyKind {
     code: None,
 };
 
+#[cfg(feature = "azure")]
+const AZURE_KV_CODE: Option<KeyCode> = Some(super::azure::CODE);
+#[cfg(not(feature = "azure"))]
+const AZURE_KV_CODE: Option<KeyCode> = None;
+
 /// Azure Key Vault.
 pub(super) static AZURE_KV: KeyKind = KeyKind {
     name: "azure_kv",
@@ -126,7 +136,7 @@ pub(super) static AZURE_KV: KeyKind = KeyKind {
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: false,
-    code: None,
+    code: AZURE_KV_CODE,
 };
 
 /// The transit engine of `HashiCorp` Vault and of `OpenBao`.
