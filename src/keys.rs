@@ -10,7 +10,7 @@
 
 pub mod age;
 #[cfg(feature = "azure")]
-pub mod azure;
+mod azure;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 mod bearer;
 mod credentials;
@@ -41,7 +41,7 @@ pub use self::credentials::{Credentials, FileServers, OwnCredentials};
 pub use self::host::{Finished, Host, Question, Run, Talk};
 pub use self::kind::{
     ConfigNames, DEFAULT_DECRYPTION_ORDER, KINDS, KeyCode, KeyFlag, KeyKind, KeyOption, Member,
-    MemberField, NamedBy,
+    MemberField, NamedBy, is_same_key,
 };
 pub use self::unwrap::{Attempt, GroupReport, UnwrapError, UnwrapReport, unwrap_any};
 
@@ -164,6 +164,14 @@ pub fn from_fields(kind: &str, fields: Fields) -> Arc<dyn MasterKey> {
     match KeyKind::named(kind).and_then(|kind| kind.code.as_ref()) {
         Some(code) => (code.from_fields)(fields, NamedBy::File),
         None => Arc::new(unknown::UnknownKey::new(kind, fields)),
+    }
+}
+
+/// Returns the same key as one that the user has named.
+pub fn vouched_for(key: &Arc<dyn MasterKey>) -> Arc<dyn MasterKey> {
+    match KeyKind::named(key.kind()).and_then(|kind| kind.code.as_ref()) {
+        Some(code) => (code.from_fields)(key.fields(), NamedBy::User),
+        None => Arc::clone(key),
     }
 }
 

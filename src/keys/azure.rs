@@ -5,15 +5,13 @@
 //! rule, a key without a version stands for each of its versions.
 //!
 //! The address may come from a file, and whoever can write a file would like to have a token: a vault
-//! outside of Azure's own domains is not called unless the user has named it ([`Vaults`]). What
-//! tokens are for is said by the vault, within its own domain ([`vault`]); they are asked for at
+//! outside of Azure's own domains is not called unless the user has named it. What tokens are for is said by the vault, within its own domain ([`vault`]); they are asked for at
 //! Microsoft, the machine and the user's programs ([`chain`]).
 
 mod chain;
 mod managed;
 mod vault;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -26,8 +24,7 @@ use zeroize::Zeroizing;
 use self::vault::{Azure, Failure};
 use super::bearer;
 use super::{
-    Credentials, FieldValue, Fields, Host, KeyCode, KeyError, MasterKey, NamedBy, OwnCredentials,
-    text_field,
+    Credentials, FieldValue, Fields, FileServers, KeyCode, KeyError, MasterKey, NamedBy, text_field,
 };
 use crate::secret::SecretBytes;
 
@@ -40,10 +37,7 @@ pub(super) const CODE: KeyCode = KeyCode {
              AZURE_CLIENT_SECRET of an identity that may use the key",
 };
 
-/// The variable that names hosts of vaults which files may name.
-const ALLOWED: &str = "ENCFILE_AZURE_VAULTS";
-
-/// The version of the interface.
+/// The version of the interface, which all of Azure's clouds have.
 const VERSION: &str = "api-version=7.4";
 
 /// The algorithm, as SOPS has it.
@@ -62,33 +56,6 @@ const DOMAINS: &[&str] = &[
     ".managedhsm.azure.cn",
     ".managedhsm.usgovcloudapi.net",
 ];
-
-/// The vaults outside of Azure's domains that are called although only a file names them.
-#[derive(Debug)]
-pub enum Vaults {
-    /// All, as in SOPS.
-    All,
-    /// Those at these hosts, with their ports if they have any.
-    Named(HashSet<String>),
-}
-
-impl Vaults {
-    /// Returns whether the vault at this host may be called.
-    fn allows(&self, host: &str) -> bool {
-        match self {
-            Vaults::All => true,
-            Vaults::Named(hosts) => hosts.contains(host),
-        }
-    }
-}
-
-impl OwnCredentials for Vaults {
-    fn of_host(host: &Arc<dyn Host>) -> Vaults {
-        let names = bearer::setting(&**host, ALLOWED).unwrap_or_default();
-        let names = names.split([',', ' ']).filter(|name| !name.is_empty());
-        Vaults::Named(names.map(str::to_ascii_lowercase).collect())
-    }
-}
 
 /// A key in a vault.
 struct AzureKey {
@@ -157,11 +124,10 @@ impl AzureKey {
     fn vault(&self, with: &Credentials) -> Result<String, Failure> {
         let wrong = || Failure::Other("the address of the vault is not one".to_owned());
         let authority = self.authority().filter(|_| self.is_well_formed()).ok_or_else(wrong)?;
-        if self.needs_user() && !with.own::<Vaults>().allows(&authority) {
+        if self.needs_user() && *with.own::<FileServers>() == FileServers::NotAsked {
             return Err(Failure::Other(format!(
                 "the vault at `{authority}` is in none of Azure's domains and named by the file \
-                 alone, and was not called; if it is yours, name the key in the creation rule, or \
-                 the host in {ALLOWED}"
+                 alone, and was not called; name the key in the creation rule"
             )));
         }
         Ok(authority)
