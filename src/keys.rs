@@ -9,8 +9,14 @@
 //! environment: what a key needs comes with [`Credentials`].
 
 pub mod age;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod bearer;
 mod credentials;
 mod foreign;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(feature = "hc-vault")]
 mod hc_vault;
 mod host;
@@ -36,7 +42,7 @@ pub use self::credentials::{Credentials, FileServers, OwnCredentials};
 pub use self::host::{Finished, Host, Question, Run, Talk};
 pub use self::kind::{
     ConfigNames, DEFAULT_DECRYPTION_ORDER, KINDS, KeyCode, KeyFlag, KeyKind, KeyOption, Member,
-    MemberField, NamedBy,
+    MemberField, NamedBy, is_same_key,
 };
 pub use self::unwrap::{Attempt, GroupReport, UnwrapError, UnwrapReport, unwrap_any};
 
@@ -159,6 +165,14 @@ pub fn from_fields(kind: &str, fields: Fields) -> Arc<dyn MasterKey> {
     match KeyKind::named(kind).and_then(|kind| kind.code.as_ref()) {
         Some(code) => (code.from_fields)(fields, NamedBy::File),
         None => Arc::new(unknown::UnknownKey::new(kind, fields)),
+    }
+}
+
+/// Returns the same key as one that the user has named.
+pub fn vouched_for(key: &Arc<dyn MasterKey>) -> Arc<dyn MasterKey> {
+    match KeyKind::named(key.kind()).and_then(|kind| kind.code.as_ref()) {
+        Some(code) => (code.from_fields)(key.fields(), NamedBy::User),
+        None => Arc::clone(key),
     }
 }
 

@@ -91,7 +91,7 @@ impl Recipient {
 
     /// Returns whether it is this key.
     pub fn is(&self, kind: &str, identity: &str) -> bool {
-        self.kind == kind && self.identity == identity
+        self.kind == kind && keys::is_same_key(kind, &self.identity, identity)
     }
 
     fn is_in(&self, group: &[Recipient]) -> bool {

@@ -386,10 +386,11 @@ pub fn adopt_keys(context: &Context, config: Option<&Path>, name: &Path, groups:
         .collect();
     for key in doubtful {
         let is_same = |named: &&Arc<dyn MasterKey>| {
-            named.kind() == key.key.kind() && named.identity() == key.key.identity()
+            let (kind, identity) = (named.kind(), named.identity());
+            kind == key.key.kind() && keys::is_same_key(kind, identity, key.key.identity())
         };
-        if let Some(named) = named.iter().find(is_same) {
-            key.key = Arc::clone(named);
+        if named.iter().any(|named| is_same(&named)) {
+            key.key = keys::vouched_for(&key.key);
         }
     }
 }

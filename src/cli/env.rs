@@ -92,10 +92,8 @@ impl Env {
     }
 
     /// Returns the time, in whole seconds as the format has it.
-    #[expect(clippy::disallowed_methods, reason = "this is the place")]
     pub fn now(&self) -> Timestamp {
-        let now = Timestamp::from(std::time::SystemTime::now());
-        now.replace_nanosecond(0).unwrap_or(now)
+        now()
     }
 
     /// Returns the directory where texts are kept that could not be saved.
@@ -110,6 +108,13 @@ impl Env {
     pub fn temporary_directory(&self) -> PathBuf {
         std::env::temp_dir()
     }
+}
+
+/// Returns the time, in whole seconds.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn now() -> Timestamp {
+    let now = Timestamp::from(std::time::SystemTime::now());
+    now.replace_nanosecond(0).unwrap_or(now)
 }
 
 /// Returns a variable of the environment, also an empty one.

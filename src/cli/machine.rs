@@ -12,6 +12,7 @@ use crate::cli::ui::{Ui, one_line};
 use crate::cli::{env, os};
 use crate::keys::{Finished, Host, Question, Run, Talk};
 use crate::secret::SecretBytes;
+use crate::tree::Timestamp;
 
 /// How long a program may take to end once nobody talks to it any more.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,6 +39,10 @@ impl Host for Machine {
 
     fn variable(&self, name: &str) -> Option<OsString> {
         env::variable(name)
+    }
+
+    fn now(&self) -> Timestamp {
+        env::now()
     }
 
     fn run_command_line(&self, command: &str, env: &[(&str, &str)]) -> Result<SecretBytes, String> {

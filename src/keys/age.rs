@@ -48,6 +48,7 @@ pub static KIND: KeyKind = KeyKind {
         member: Member::Text,
     },
     is_remote: false,
+    has_versions: false,
     is_dated: false,
     is_in_every_group: true,
     ignores_blanks: false,

@@ -40,11 +40,17 @@ pub(super) static AWS_KMS: KeyKind = KeyKind {
         ]),
     },
     is_remote: true,
+    has_versions: false,
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: true,
     code: None,
 };
+
+#[cfg(feature = "gcp")]
+const GCP_KMS_CODE: Option<KeyCode> = Some(super::gcp::CODE);
+#[cfg(not(feature = "gcp"))]
+const GCP_KMS_CODE: Option<KeyCode> = None;
 
 /// GCP KMS.
 pub(super) static GCP_KMS: KeyKind = KeyKind {
@@ -69,10 +75,11 @@ pub(super) static GCP_KMS: KeyKind = KeyKind {
         }]),
     },
     is_remote: true,
+    has_versions: false,
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: true,
-    code: None,
+    code: GCP_KMS_CODE,
 };
 
 /// `HuaweiCloud` KMS.
@@ -94,11 +101,17 @@ pub(super) static HCKMS: KeyKind = KeyKind {
         member: Member::Map(&[MemberField::Part { name: "key_id", behind: "", is_required: true }]),
     },
     is_remote: true,
+    has_versions: false,
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: false,
     code: None,
 };
+
+#[cfg(feature = "azure")]
+const AZURE_KV_CODE: Option<KeyCode> = Some(super::azure::CODE);
+#[cfg(not(feature = "azure"))]
+const AZURE_KV_CODE: Option<KeyCode> = None;
 
 /// Azure Key Vault.
 pub(super) static AZURE_KV: KeyKind = KeyKind {
@@ -123,10 +136,11 @@ pub(super) static AZURE_KV: KeyKind = KeyKind {
         ]),
     },
     is_remote: true,
+    has_versions: true,
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: false,
-    code: None,
+    code: AZURE_KV_CODE,
 };
 
 /// The transit engine of `HashiCorp` Vault and of `OpenBao`.
@@ -148,6 +162,7 @@ pub(super) static HC_VAULT: KeyKind = KeyKind {
         member: Member::Text,
     },
     is_remote: true,
+    has_versions: false,
     is_dated: true,
     is_in_every_group: true,
     ignores_blanks: false,

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::secret::SecretBytes;
+use crate::tree::Timestamp;
 
 /// The machine that keys run on: its environment, files and programs, and the user at its
 /// terminal.
@@ -22,6 +23,12 @@ pub trait Host: Send + Sync {
     fn variable(&self, name: &str) -> Option<OsString> {
         let _ = name;
         None
+    }
+
+    /// Returns the time, for what is dated and signed; a host without a clock has the beginning of
+    /// 1970, which no server takes.
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
     }
 
     /// Runs a command line, split into words without a shell, and returns what it printed.

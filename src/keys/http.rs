@@ -10,10 +10,12 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ureq::config::ConfigBuilder;
 use ureq::http;
 use ureq::tls::{
     Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
 };
+use ureq::typestate::AgentScope;
 use ureq::{Agent, AsSendBody};
 use zeroize::Zeroizing;
 
@@ -22,6 +24,10 @@ use crate::secret::SecretBytes;
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+
+#[cfg(any(feature = "azure", feature = "gcp"))]
+/// How long a service of the machine itself may take for that: where there is none, nobody says so.
+const CONNECT_NEARBY: Duration = Duration::from_secs(1);
 
 /// How long everything may take.
 const TOTAL: Duration = Duration::from_secs(30);
@@ -125,19 +131,22 @@ impl Client {
                 .map_err(|_| format!("`{}` holds no private key", key.display()))?;
             config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
         }
-        let config = Agent::config_builder()
-            .tls_config(config.build())
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .user_agent(concat!("encfile/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Ok(Client { agent: config.into(), connect: CONNECT, total: TOTAL })
+        let agent = settings().tls_config(config.build()).build().into();
+        Ok(Client { agent, connect: CONNECT, total: TOTAL })
     }
 
     /// Returns the same client, which waits for an answer no longer than `limit`.
+    #[cfg(feature = "hc-vault")]
     pub(super) fn within(self, limit: Duration) -> Client {
         Client { connect: self.connect.min(limit), total: limit, ..self }
+    }
+
+    /// Returns a client for services of the machine itself, such as the metadata server of a cloud:
+    /// without TLS, never over a proxy, and with little patience, because mostly there is none.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(super) fn nearby() -> Client {
+        let agent = settings().proxy(None).build().into();
+        Client { agent, connect: CONNECT_NEARBY, total: TOTAL }
     }
 
     /// Sends a request and waits for the answer.
@@ -173,6 +182,15 @@ impl Client {
             .build();
         self.agent.run(limited)
     }
+}
+
+/// Returns what is the same for all clients.
+fn settings() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .user_agent(concat!("encfile/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Returns whether what is sent to an address cannot be read on the way: by TLS, or because it does

@@ -42,6 +42,9 @@ pub struct KeyKind {
     pub config: ConfigNames,
     /// Whether wrapping and unwrapping ask a service over the network.
     pub is_remote: bool,
+    /// Whether the text of a key may leave out a version at its end: it ends in a slash then, and
+    /// stands for each version of the key.
+    pub has_versions: bool,
     /// Whether entries say when the key was added: all of SOPS' kinds but age.
     pub is_dated: bool,
     /// Whether SOPS writes the field into each key group, also an empty one.
@@ -186,6 +189,16 @@ impl KeyKind {
     }
 }
 
+/// Returns whether two texts name the same key of a kind, so that a rule with the one is met by a file
+/// with the other.
+pub fn is_same_key(kind: &str, one: &str, other: &str) -> bool {
+    let covers = |all: &str, version: &str| {
+        all.ends_with('/') && version.strip_prefix(all).is_some_and(|rest| !rest.contains('/'))
+    };
+    let has_versions = || KeyKind::named(kind).is_some_and(|kind| kind.has_versions);
+    one == other || (has_versions() && (covers(one, other) || covers(other, one)))
+}
+
 impl PartialEq for KeyKind {
     fn eq(&self, other: &KeyKind) -> bool {
         self.name == other.name
@@ -213,6 +226,18 @@ mod tests {
         let sops =
             ["age", "pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri"];
         assert_eq!(names, sops);
+    }
+
+    #[test]
+    fn a_key_without_a_version_is_each_of_its_versions() {
+        let (any, first, second) =
+            ("https://v/keys/k/", "https://v/keys/k/1", "https://v/keys/k/2");
+        assert!(is_same_key("azure_kv", any, first));
+        assert!(is_same_key("azure_kv", second, any));
+        assert!(!is_same_key("azure_kv", first, second));
+        assert!(!is_same_key("azure_kv", any, "https://v/keys/kk/1"));
+        assert!(!is_same_key("azure_kv", "https://v/", first));
+        assert!(!is_same_key("hc_vault", any, first));
     }
 
     #[test]

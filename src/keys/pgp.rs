@@ -38,6 +38,7 @@ pub static KIND: KeyKind = KeyKind {
         member: Member::Text,
     },
     is_remote: false,
+    has_versions: false,
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: true,

@@ -285,7 +285,14 @@ fn same_policy(metadata: &Metadata, new: &NewFile) -> bool {
             .collect()
     };
     let needed = |groups: &[KeyGroup], threshold| keys::needed_groups(groups.len(), threshold);
-    identities(&metadata.groups) == identities(&new.groups)
+    let (old, wanted) = (identities(&metadata.groups), identities(&new.groups));
+    let is_same = |old: &(String, String), new: &(String, String)| {
+        old.0 == new.0 && keys::is_same_key(&old.0, &old.1, &new.1)
+    };
+    old.len() == wanted.len()
+        && old.iter().zip(&wanted).all(|(old, new)| {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_same(old, new))
+        })
         && needed(&metadata.groups, metadata.shamir_threshold) == needed(&new.groups, new.threshold)
         && metadata.selector() == new.selector.clone().unwrap_or_default()
         && metadata.mac_only_encrypted == new.mac_only_encrypted

@@ -15,7 +15,7 @@ use crate::crypt::data_key::DataKey;
 use crate::document::Document;
 use crate::file::{self, DecryptedFile, Plan};
 use crate::format::{FileFormat, Layout};
-use crate::keys::{MasterKey, WrapError, WrappedKey, wrap_all};
+use crate::keys::{self, MasterKey, WrapError, WrappedKey, wrap_all};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 
@@ -143,7 +143,7 @@ fn add(context: &Context, added: &[Arc<dyn MasterKey>], metadata: &mut Metadata)
 }
 
 fn same(a: &dyn MasterKey, b: &dyn MasterKey) -> bool {
-    (a.kind(), a.identity()) == (b.kind(), b.identity())
+    a.kind() == b.kind() && keys::is_same_key(a.kind(), a.identity(), b.identity())
 }
 
 /// Encrypts a file anew in another format.
