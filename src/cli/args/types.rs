@@ -75,6 +75,7 @@ pub struct TypeArgs {
     #[arg(long, value_name = "TYPE", value_parser = formats())]
     output_type: Option<String>,
 
+    /// How new text is indented.
     #[command(flatten)]
     pub indent: IndentArgs,
 }
@@ -102,6 +103,7 @@ pub struct PlainTypeArgs {
     #[arg(long, value_name = "TYPE", value_parser = outputs())]
     output_type: Option<String>,
 
+    /// How new text is indented.
     #[command(flatten)]
     pub indent: IndentArgs,
 }

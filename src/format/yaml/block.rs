@@ -236,7 +236,14 @@ pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
         from + rest.len() - rest.trim_ascii_start().len()
     };
     let after = skip(end);
-    let comma_before = before.ends_with(b",");
+    // Not one that may be part of a comment: a comma too many before the end is right as well.
+    let line = &before[line_start(before, before.len())..];
+    let comma_before = before.ends_with(b",") && memchr::memchr(b'#', line).is_none();
+    let token = next_token(source, after);
+    if token > after && source.get(token) == Some(&b',') {
+        // The comments in front of its comma are the entry's.
+        return Span::new(start, token + 1);
+    }
     if source.get(after) == Some(&b',') {
         let next = skip(after + 1);
         if comma_before && matches!(source.get(next), Some(b'}' | b'#')) {
@@ -248,6 +255,18 @@ pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
         return Span::new(before.len() - 1, end);
     }
     entry
+}
+
+/// Returns where the next thing stands that is neither blank nor a comment.
+fn next_token(source: &[u8], mut at: usize) -> usize {
+    while let Some(&byte) = source.get(at) {
+        match byte {
+            b'#' => at = line_end(source, at),
+            byte if byte.is_ascii_whitespace() => at += 1,
+            _ => break,
+        }
+    }
+    at
 }
 
 /// Puts `block` into every document of the text.
@@ -664,6 +683,27 @@ mod tests {
                 let Some(found) = detach(&tree).unwrap() else { continue };
                 let rest = found.edits.apply(tree.source());
                 assert!(Yaml.parse(rest).is_ok(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_in_braces_parses_whatever_stands_around_it() {
+        let pieces = ["", " # c\n", "\r# d,\n", ","];
+        for front in ["", "a: 1", "a: 1,", "a: 1 # e,\n,", "a: 1, # e\n"] {
+            for entry in ["sops:", "sops: {mac: x}", "? sops\n"] {
+                for number in 0..pieces.len().pow(4) {
+                    let piece = |at: u32| pieces[number / pieces.len().pow(at) % pieces.len()];
+                    let (before, behind, comma, last) = (piece(0), piece(1), piece(2), piece(3));
+                    for rest in ["", "b: 2"] {
+                        let text =
+                            format!("{{{front}{before}{entry}{behind}{comma}{last}{rest}}}\n");
+                        let Ok(tree) = Yaml.parse(SecretBytes::from(&*text)) else { continue };
+                        let Some(found) = detach(&tree).unwrap() else { continue };
+                        let rest = found.edits.apply(tree.source());
+                        assert!(Yaml.parse(rest).is_ok(), "{text:?}");
+                    }
+                }
             }
         }
     }
