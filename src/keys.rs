@@ -9,6 +9,8 @@
 //! environment: what a key needs comes with [`Credentials`].
 
 pub mod age;
+#[cfg(feature = "aws")]
+mod aws;
 #[cfg(feature = "azure")]
 mod azure;
 #[cfg(any(feature = "azure", feature = "gcp"))]
@@ -264,6 +266,9 @@ pub enum KeyError {
         /// What is wrong.
         message: String,
     },
+    /// A text that is no encryption context. The beginning is SOPS'.
+    #[error("Invalid KMS encryption context format: it must be `KEY:VALUE,...`")]
+    EncryptionContext,
     /// A wrapped key that does not unwrap although an identity fits.
     #[error("{message}")]
     Unwrap {

@@ -1,5 +1,7 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod pgp;
 #[allow(dead_code, reason = "the tests of the key services use it")]
 mod stand_in;

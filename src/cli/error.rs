@@ -266,7 +266,11 @@ impl From<TreePathError> for CliError {
 
 impl From<KeyError> for CliError {
     fn from(error: KeyError) -> CliError {
-        CliError::new(Exit::Generic, "key", error.to_string())
+        let exit = match error {
+            KeyError::EncryptionContext => Exit::EncryptionContext,
+            _ => Exit::Generic,
+        };
+        CliError::new(exit, "key", error.to_string())
     }
 }
 

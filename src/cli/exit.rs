@@ -15,6 +15,8 @@ pub enum Exit {
     Output,
     /// A tree that the output format cannot hold.
     Dump,
+    /// An encryption context that is none.
+    EncryptionContext,
     /// A tree path or value for `set` or `unset` that is none.
     SetFormat,
     /// Options that exclude each other.
@@ -58,6 +60,7 @@ impl Exit {
             Exit::Input => 2,
             Exit::Output => 3,
             Exit::Dump => 4,
+            Exit::EncryptionContext => 6,
             Exit::SetFormat => 7,
             Exit::Conflict => 8,
             Exit::EncryptTree => 23,

@@ -105,6 +105,14 @@ impl Host for Machine {
         os::terminal::name()
     }
 
+    fn name(&self) -> Option<String> {
+        os::machine_name()
+    }
+
+    fn note(&self, message: &str) {
+        self.ui.note(message);
+    }
+
     fn tell(&self, message: &str) {
         self.ui.line(message);
     }

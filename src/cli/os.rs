@@ -92,6 +92,18 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Returns the name of this machine in its network.
+#[cfg(unix)]
+pub fn machine_name() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
+}
+
+/// Returns nothing: only Unix systems are asked.
+#[cfg(not(unix))]
+pub fn machine_name() -> Option<String> {
+    None
+}
+
 /// Returns the name under which the program was called, without directories and `.exe`; `None` if
 /// there is none or it is not Unicode.
 pub fn argv0_name() -> Option<String> {

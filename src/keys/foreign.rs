@@ -1,8 +1,13 @@
 //! The kinds that SOPS has besides age. Where one has no code in this version, an entry in a file is
 //! kept, and a request for a new one is refused by name.
 
-use super::FieldValue;
 use super::kind::{ConfigNames, KeyCode, KeyFlag, KeyKind, KeyOption, Member, MemberField};
+use super::{FieldValue, KeyError};
+
+#[cfg(feature = "aws")]
+const AWS_KMS_CODE: Option<KeyCode> = Some(super::aws::CODE);
+#[cfg(not(feature = "aws"))]
+const AWS_KMS_CODE: Option<KeyCode> = None;
 
 /// AWS KMS.
 pub(super) static AWS_KMS: KeyKind = KeyKind {
@@ -25,7 +30,7 @@ pub(super) static AWS_KMS: KeyKind = KeyKind {
             help: "The encryption context for the KMS keys",
             field: "context",
             is_rule_field: false,
-            read: |text| Ok(FieldValue::Text(text.to_owned())),
+            read: read_encryption_context,
         },
     ],
     config: ConfigNames {
@@ -44,7 +49,7 @@ pub(super) static AWS_KMS: KeyKind = KeyKind {
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: true,
-    code: None,
+    code: AWS_KMS_CODE,
 };
 
 #[cfg(feature = "gcp")]
@@ -173,3 +178,14 @@ pub(super) static HC_VAULT: KeyKind = KeyKind {
 const HC_VAULT_CODE: Option<KeyCode> = Some(super::hc_vault::CODE);
 #[cfg(not(feature = "hc-vault"))]
 const HC_VAULT_CODE: Option<KeyCode> = None;
+
+/// Reads the encryption context of a flag: `name:value`, separated by commas.
+fn read_encryption_context(text: &str) -> Result<FieldValue, KeyError> {
+    let entry = |item: &str| match item.split_once(':') {
+        Some((name, value)) if !value.contains(':') => {
+            Ok((name.to_owned(), FieldValue::Text(value.to_owned())))
+        }
+        _ => Err(KeyError::EncryptionContext),
+    };
+    Ok(FieldValue::Map(text.split(',').map(entry).collect::<Result<_, _>>()?))
+}

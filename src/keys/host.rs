@@ -74,6 +74,17 @@ pub trait Host: Send + Sync {
         None
     }
 
+    /// Returns the name of the machine, if it has one.
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    /// Tells the user of something that was done otherwise than it was asked for, and is no
+    /// failure.
+    fn note(&self, message: &str) {
+        let _ = message;
+    }
+
     /// Tells the user something that does not end the work: what is waited for, what a plugin
     /// says.
     fn tell(&self, message: &str) {

@@ -253,6 +253,7 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "aws"))]
     #[test]
     fn an_option_of_a_kind_that_is_not_built_in_is_refused() {
         let change = Change::parse_from(["x", "--aws-profile", "ops"]);
