@@ -72,7 +72,7 @@ pub fn for_file(
     let asked = asked_keys(context, keys)?;
     let groups = match (asked, matching) {
         (Some(group), _) => vec![group],
-        (None, Some(rule)) => self::groups(context, rule, &[])?,
+        (None, Some(rule)) => self::groups(context, &with_options(rule, keys)?, &[])?,
         (None, None) => return Err(no_keys(context, name)),
     };
     let binary = format.container().is_some();
@@ -330,6 +330,18 @@ fn read(context: &Context, path: &Path) -> Result<(Config, Vec<ConfigWarning>), 
         Strictness::Lenient
     };
     Ok(Config::parse(&text, &path.display().to_string(), strictness)?)
+}
+
+/// Returns a rule whose keys have what the flags say about keys of their kinds, in place of what the
+/// rule says.
+fn with_options(rule: &CreationRule, flags: &KeyArgs) -> Result<CreationRule, KeyError> {
+    let mut rule = rule.clone();
+    for key in rule.groups.iter_mut().flat_map(|group| &mut group.keys) {
+        let options = flags.keys.options_of(key.kind)?;
+        key.options.retain(|(name, _)| options.iter().all(|(other, _)| other != name));
+        key.options.extend(options);
+    }
+    Ok(rule)
 }
 
 /// Returns the keys of flags and environment; they replace those of the config.

@@ -19,7 +19,8 @@ pub(super) static AWS_KMS: KeyKind = KeyKind {
         KeyOption {
             long: "aws-profile",
             value: "PROFILE",
-            help: "The AWS profile for the KMS keys",
+            help: "The AWS profile for the KMS keys; without it, AWS_ACCESS_KEY_ID, AWS_PROFILE and \
+                   whatever else AWS' own programs read",
             field: "aws_profile",
             is_rule_field: true,
             read: |text| Ok(FieldValue::Text(text.to_owned())),
@@ -27,7 +28,7 @@ pub(super) static AWS_KMS: KeyKind = KeyKind {
         KeyOption {
             long: "encryption-context",
             value: "KEY:VALUE,...",
-            help: "The encryption context for the KMS keys",
+            help: "The encryption context for the KMS keys, the same at each decryption",
             field: "context",
             is_rule_field: false,
             read: read_encryption_context,

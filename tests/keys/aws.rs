@@ -467,6 +467,8 @@ fn what_is_no_arn_and_no_context_is_refused() {
         );
         sandbox.real_sops(flags).go().code(6);
     }
+    let age = ["encrypt", "--age", &ALICE.recipient(), "--encryption-context", "a", "plain.yaml"];
+    sandbox.encfile(age).go().code(6).no_stdout();
 }
 
 #[test]

@@ -123,8 +123,9 @@ impl<F: Form> KeyFlags<F> {
     /// If a text names no key, or an option is not as it should be.
     pub fn keys(&self) -> Result<Vec<Arc<dyn MasterKey>>, KeyError> {
         let mut keys = Vec::new();
-        for (kind, ..) in &self.options {
+        for (kind, option, text) in &self.options {
             kind.code()?;
+            (option.read)(text)?;
         }
         for (kind, texts) in &self.texts {
             let options = self.options_of(kind)?;

@@ -1,3 +1,5 @@
+//! Entries, identities and contexts, without a server.
+
 use super::*;
 use crate::keys::{self, KeyKind};
 

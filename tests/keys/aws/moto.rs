@@ -182,6 +182,23 @@ fn a_config_names_keys_with_profile_role_and_context() {
 }
 
 #[test]
+fn flags_say_more_about_the_keys_of_a_config() {
+    let server = moto();
+    let sandbox = sandbox(&server.url());
+    let key = new_key(&server, "us-east-1");
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - kms: {key}\n"));
+    sandbox
+        .encfile(["encrypt", "--encryption-context", "a:1", "--output", "app.yaml", "plain.yaml"])
+        .go()
+        .success();
+    // Without a command SOPS does it too.
+    let sops = sandbox.real_sops(["-e", "--encryption-context", "a:1", "plain.yaml"]).go();
+    let sops = String::from_utf8(sops.success().into_stdout()).unwrap();
+    assert_eq!(entries(&sandbox.read("app.yaml")), entries(&sops));
+    sandbox.real_sops(["decrypt", "app.yaml"]).go().success().stdout("a: canary\n");
+}
+
+#[test]
 fn an_alias_is_a_key() {
     let server = moto();
     let sandbox = sandbox(&server.url());
