@@ -22,6 +22,18 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/ops";
 /// What every file holds.
 const PLAIN: &str = "a: canary\n";
 
+/// A profile of somebody who logs in.
+const LOGIN: &str = "\
+[profile ops]
+sso_session = team
+sso_account_id = 1
+sso_role_name = ops
+
+[sso-session team]
+sso_region = eu-west-1
+sso_start_url = https://team.invalid/start
+";
+
 /// Returns a sandbox whose AWS is at `url`, without credentials.
 fn without_credentials(url: &str) -> Sandbox {
     let sandbox = Sandbox::new();
@@ -238,6 +250,82 @@ fn credentials_come_from_the_instance() {
 }
 
 #[test]
+fn credentials_come_from_a_login() {
+    let aws = Aws::new();
+    let sandbox = without_credentials(&aws.url());
+    write_home(&sandbox, "config", LOGIN);
+    // The name of the file is the SHA-1 of `team`.
+    let token = "{\"startUrl\": \"https://team.invalid/start\", \"region\": \"eu-west-1\", \
+                 \"accessToken\": \"canary-token\", \"expiresAt\": \"2099-01-01T00:00:00Z\"}";
+    fs::create_dir_all(sandbox.home().join(".aws/sso/cache")).unwrap();
+    write_home(&sandbox, "sso/cache/d25187dc137f35c88bc80ec8c3ffbdb17b5eb873.json", token);
+    encrypted(&sandbox, &["--kms", KEY, "--aws-profile", "ops"]);
+    aws.asked();
+    sandbox.encfile(["decrypt", "app.yaml"]).go().success().stdout(PLAIN);
+    // As with web identities, SOPS would ask Amazon's own server.
+    let signers: Vec<String> = aws.signers().into_iter().map(|(_, signer)| signer).collect();
+    assert_eq!(signers, ["", "LOGIN"]);
+}
+
+#[test]
+fn who_has_been_logged_in_for_too_long_reads_how_to_do_it_again() {
+    let aws = Aws::new();
+    let sandbox = sandbox(&aws.url());
+    let key = "arn:aws:kms:eu-west-1:1:key/late";
+    encrypted(&sandbox, &["--kms", key]);
+    sandbox.encfile(["decrypt", "app.yaml"]).go().code(128).says([
+        "ExpiredTokenException: The security token included in the request is expired; log in \
+         again: `aws sso login`\n",
+    ]);
+}
+
+#[test]
+fn certificates_of_the_environment_count() {
+    let aws = Aws::with_tls();
+    let sandbox = sandbox(&aws.url());
+    let encrypt = ["encrypt", "--kms", KEY, "-i", "plain.yaml"];
+    sandbox.encfile(encrypt).go().code(1).no_stdout().says(["invalid peer certificate"]);
+    let certificate = sandbox.write("ca.pem", aws.certificate());
+    sandbox.env("AWS_CA_BUNDLE", &certificate);
+    sandbox.encfile(encrypt).go().success();
+    sandbox.encfile(["decrypt", "plain.yaml"]).go().success().stdout(PLAIN);
+    sandbox.no_env("AWS_CA_BUNDLE").env("SSL_CERT_FILE", &certificate);
+    sandbox.encfile(["decrypt", "plain.yaml"]).go().success().stdout(PLAIN);
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_asked() {
+    let proxy = Aws::new();
+    let sandbox = sandbox("http://kms.invalid:8000");
+    sandbox.env("HTTP_PROXY", proxy.url());
+    encrypted(&sandbox, &["--kms", KEY]);
+    sandbox.encfile(["decrypt", "app.yaml"]).go().success().stdout(PLAIN);
+    let hosts: Vec<_> =
+        proxy.asked().iter().map(|asked| asked.header("host").unwrap().to_owned()).collect();
+    assert_eq!(hosts, ["kms.invalid:8000", "kms.invalid:8000"]);
+}
+
+#[test]
+fn a_server_that_is_silent_does_not_keep_others_from_answering() {
+    let aws = Aws::new();
+    let silent = StandIn::start(|_| Reply::silence());
+    let sandbox = sandbox(&aws.url());
+    let keys: Vec<String> = (1..8).map(|id| format!("arn:aws:kms:eu-west-1:1:key/{id}")).collect();
+    encrypted(&sandbox, &["--kms", &keys.join(",")]);
+    // All keys but the last one are those of a server that does not answer.
+    let config = format!("[profile away]\nendpoint_url = {}\n", silent.url());
+    let secret = "aws_access_key_id = A\naws_secret_access_key = canary-key\n";
+    let text = sandbox.read("app.yaml");
+    sandbox.write("app.yaml", text.replacen("aws_profile: \"\"", "aws_profile: away", 6));
+    let own = format!("[default]\nendpoint_url = {}\n", aws.url());
+    write_home(&sandbox, "config", &format!("{own}{config}{secret}"));
+    sandbox.no_env("AWS_ENDPOINT_URL");
+    let started = Instant::now();
+    sandbox.encfile(["decrypt", "app.yaml"]).go().success().stdout(PLAIN);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
 fn the_endpoint_of_a_service_beats_that_of_all_services() {
     let (aws, other) = (Aws::new(), Aws::new());
     let sandbox = sandbox(&other.url());
@@ -378,12 +466,7 @@ fn who_has_no_credentials_reads_where_they_were_looked_for() {
 fn who_is_not_logged_in_reads_how_to() {
     let aws = Aws::new();
     let sandbox = sandbox(&aws.url());
-    write_home(
-        &sandbox,
-        "config",
-        "[profile ops]\nsso_session = team\nsso_account_id = 1\nsso_role_name = ops\n\
-         [sso-session team]\nsso_region = eu-west-1\nsso_start_url = https://team.invalid/start\n",
-    );
+    write_home(&sandbox, "config", LOGIN);
     changed(&sandbox, &["--kms", KEY], "aws_profile: \"\"", "aws_profile: ops");
     sandbox.encfile(["decrypt", "app.yaml"]).go().code(128).no_stdout().says([
         "operation error KMS: Decrypt, get credentials: ",

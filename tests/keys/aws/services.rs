@@ -14,7 +14,8 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    /// Starts a server that refuses nothing but to unwrap with keys whose ids begin with `off`.
+    /// Starts a server that refuses nothing but to unwrap with keys whose ids begin with
+    /// `off` and `late`.
     pub(super) fn new() -> Aws {
         Aws::denying(&[])
     }
@@ -23,6 +24,16 @@ impl Aws {
     pub(super) fn denying(denied: &'static [&'static str]) -> Aws {
         let server = StandIn::start(move |asked| answer(asked, denied));
         Aws { server, seen: Cell::new(0) }
+    }
+
+    /// Starts a server that refuses nothing, over TLS with a certificate of its own.
+    pub(super) fn with_tls() -> Aws {
+        Aws { server: StandIn::start_tls(&[], |asked| answer(asked, &[])), seen: Cell::new(0) }
+    }
+
+    /// Returns the certificate.
+    pub(super) fn certificate(&self) -> &str {
+        self.server.certificate()
     }
 
     /// Returns `http://127.0.0.1:PORT`.
@@ -79,6 +90,10 @@ fn answer(asked: &Asked, denied: &[&str]) -> Reply {
             let message = format!("{key} is disabled.");
             reply(400, json!({"__type": "DisabledException", "message": message}))
         }
+        "Decrypt" if key.contains("key/late") => {
+            let message = "The security token included in the request is expired";
+            reply(400, json!({"__type": "ExpiredTokenException", "message": message}))
+        }
         "Encrypt" => reply(200, json!({"CiphertextBlob": body["Plaintext"], "KeyId": key})),
         "Decrypt" => reply(200, json!({"Plaintext": body["CiphertextBlob"], "KeyId": key})),
         action @ ("AssumeRole" | "AssumeRoleWithWebIdentity") => Reply::json(200, role(action)),
@@ -88,6 +103,15 @@ fn answer(asked: &Asked, denied: &[&str]) -> Reply {
         "/latest/meta-data/iam/security-credentials-extended/"
         | "/latest/meta-data/iam/security-credentials/" => Reply::json(200, "r"),
         path if path.starts_with("/latest/meta-data/iam/") => reply(200, machine("INSTANCE")),
+        path if path.starts_with("/federation/credentials") => {
+            let credentials = json!({
+                "accessKeyId": "LOGIN",
+                "secretAccessKey": "canary-secret",
+                "sessionToken": "canary-token",
+                "expiration": 4_000_000_000_000_u64,
+            });
+            reply(200, json!({"roleCredentials": credentials}))
+        }
         "/container" => reply(200, machine("CONTAINER")),
         _ => Reply::json(404, ""),
     }
