@@ -19,6 +19,8 @@ mod foreign;
 mod gcp;
 #[cfg(feature = "hc-vault")]
 mod hc_vault;
+#[cfg(feature = "huawei")]
+mod hckms;
 mod host;
 #[cfg(feature = "http")]
 mod http;

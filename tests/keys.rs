@@ -1,6 +1,7 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
 mod hc_vault;
+mod hckms;
 mod pgp;
 mod stand_in;
 
