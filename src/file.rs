@@ -15,6 +15,7 @@ mod spelling;
 mod verify;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::crypt::data_key::DataKey;
 use crate::crypt::value::{ValueError, looks_sealed};
@@ -23,7 +24,7 @@ use crate::edits::Edits;
 use crate::format::{
     Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, SyntaxError,
 };
-use crate::keys::{self, Credentials, UnwrapError};
+use crate::keys::{self, Credentials, MasterKey, UnwrapError};
 use crate::metadata::{self, Metadata, MetadataError, PatchError};
 use crate::secret::SecretBytes;
 use crate::selector::Selector;
@@ -79,6 +80,12 @@ impl EncryptedFile {
     pub fn data_key(&self, with: &Credentials, order: &[&str]) -> Result<DataKey, FileError> {
         let metadata = &self.metadata;
         Ok(keys::unwrap_any(&metadata.groups, metadata.shamir_threshold, order, with)?)
+    }
+
+    /// Takes keys that the user has named in place of the same ones that the file names, so that
+    /// they are asked whatever they are.
+    pub fn adopt(&mut self, named: &[Arc<dyn MasterKey>]) {
+        keys::adopt(&mut self.metadata.groups, named);
     }
 
     /// Returns whether any value is encrypted; the metadata does not count.

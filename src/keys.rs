@@ -21,6 +21,8 @@ mod foreign;
 mod gcp;
 #[cfg(feature = "hc-vault")]
 mod hc_vault;
+#[cfg(feature = "huawei")]
+mod hckms;
 mod host;
 #[cfg(feature = "http")]
 mod http;
@@ -170,8 +172,23 @@ pub fn from_fields(kind: &str, fields: Fields) -> Arc<dyn MasterKey> {
     }
 }
 
+/// Takes keys as the user's own ([`MasterKey::needs_user`]) that are among those that the user has
+/// named.
+pub fn adopt(groups: &mut [KeyGroup], named: &[Arc<dyn MasterKey>]) {
+    let keys = groups.iter_mut().flat_map(|group| &mut group.keys);
+    for key in keys.filter(|key| key.key.needs_user()) {
+        let is_named = named.iter().any(|named| {
+            let (kind, identity) = (named.kind(), named.identity());
+            kind == key.key.kind() && is_same_key(kind, identity, key.key.identity())
+        });
+        if is_named {
+            key.key = vouched_for(&key.key);
+        }
+    }
+}
+
 /// Returns the same key as one that the user has named.
-pub fn vouched_for(key: &Arc<dyn MasterKey>) -> Arc<dyn MasterKey> {
+fn vouched_for(key: &Arc<dyn MasterKey>) -> Arc<dyn MasterKey> {
     match KeyKind::named(key.kind()).and_then(|kind| kind.code.as_ref()) {
         Some(code) => (code.from_fields)(key.fields(), NamedBy::User),
         None => Arc::clone(key),

@@ -2,8 +2,9 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+mod hc_vault;
+mod hckms;
 mod pgp;
-#[allow(dead_code, reason = "the tests of the key services use it")]
 mod stand_in;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,8 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[allow(unused_imports, reason = "the tests of the key services use it")]
-pub(crate) use stand_in::{Asked, Reply, StandIn};
+pub(crate) use stand_in::{Reply, StandIn};
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -380,12 +380,7 @@ fn new_group(context: &Context, keys: Vec<Arc<dyn MasterKey>>) -> KeyGroup {
 /// Takes keys that need the user's word before they wrap anything from the creation rule of the file
 /// called `name`, as far as it names them. What the file alone names stays as it is.
 pub fn adopt_keys(context: &Context, config: Option<&Path>, name: &Path, groups: &mut [KeyGroup]) {
-    let mut doubtful = groups
-        .iter_mut()
-        .flat_map(|group| &mut group.keys)
-        .filter(|key| key.key.needs_user())
-        .peekable();
-    if doubtful.peek().is_none() {
+    if !groups.iter().flat_map(|group| &group.keys).any(|key| key.key.needs_user()) {
         return;
     }
     // Without a usable rule nobody vouches for the keys; what wraps says so.
@@ -396,15 +391,7 @@ pub fn adopt_keys(context: &Context, config: Option<&Path>, name: &Path, groups:
         .flat_map(|group| &group.keys)
         .filter_map(|key| keys::parse(key.kind, &key.text, &key.options).ok())
         .collect();
-    for key in doubtful {
-        let is_same = |named: &&Arc<dyn MasterKey>| {
-            let (kind, identity) = (named.kind(), named.identity());
-            kind == key.key.kind() && keys::is_same_key(kind, identity, key.key.identity())
-        };
-        if named.iter().any(|named| is_same(&named)) {
-            key.key = keys::vouched_for(&key.key);
-        }
-    }
+    keys::adopt(groups, &named);
 }
 
 /// Returns who keys belong to, as the comments of the config for the file called `name` say: each

@@ -111,8 +111,13 @@ pub(super) static HCKMS: KeyKind = KeyKind {
     is_dated: true,
     is_in_every_group: false,
     ignores_blanks: false,
-    code: None,
+    code: HCKMS_CODE,
 };
+
+#[cfg(feature = "huawei")]
+const HCKMS_CODE: Option<KeyCode> = Some(super::hckms::CODE);
+#[cfg(not(feature = "huawei"))]
+const HCKMS_CODE: Option<KeyCode> = None;
 
 #[cfg(feature = "azure")]
 const AZURE_KV_CODE: Option<KeyCode> = Some(super::azure::CODE);

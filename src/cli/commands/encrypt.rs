@@ -1,6 +1,7 @@
 //! `encrypt`: plain files, and those that are encrypted already and in order.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::check::conflict_marker;
 use crate::cli::args::EncryptArgs;
@@ -247,7 +248,7 @@ fn existing_output(
         return Ok(None);
     };
     let advice = "to replace the file and its data key: --new-data-key";
-    let file = match EncryptedFile::parse(format, text) {
+    let mut file = match EncryptedFile::parse(format, text) {
         Ok(file) => file,
         Err(FileError::Syntax(_) | FileError::NotEncrypted) => return Ok(None),
         Err(failure) => {
@@ -261,6 +262,8 @@ fn existing_output(
             .in_file(path)
             .help(advice));
     }
+    let named = new.groups.iter().flat_map(|group| &group.keys).map(|key| Arc::clone(&key.key));
+    file.adopt(&named.collect::<Vec<_>>());
     let (opened, data_key) = context
         .open(file, path, false, DEFAULT_DECRYPTION_ORDER)
         .map_err(|report| report.help(advice))?;

@@ -56,7 +56,9 @@ fn one(
     let order =
         decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
     let (text, stamp) = context.read_with_stamp(path)?;
-    let file = context.parse_encrypted(text, path, name, arguments.types.input())?;
+    let mut file = context.parse_encrypted(text, path, name, arguments.types.input())?;
+    file.adopt(&changes.added);
+    file.adopt(&changes.removed);
     let (opened, _) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
 
     let mut metadata = opened.metadata().clone();
