@@ -1,5 +1,8 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
+mod azure;
+mod clouds;
+mod gcp;
 mod pgp;
 #[allow(dead_code, reason = "the tests of the key services use it")]
 mod stand_in;
