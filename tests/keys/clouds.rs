@@ -66,6 +66,23 @@ pub(super) fn claims(token: &str) -> serde_json::Value {
     serde_json::from_slice(&json).unwrap()
 }
 
+/// Returns the report of a file with one key that could not be decrypted.
+pub(super) fn not_recovered(key: &str, why: &str, places: &[&str], advice: &str) -> String {
+    let mut report = format!(
+        "error[data-key]: Failed to get the data key required to decrypt the SOPS file.\n  --> \
+         app.json\n\nGroup 0: FAILED\n  {key}: FAILED\n    - | {why}\n\nRecovery failed because no \
+         master key was able to decrypt the file.\n"
+    );
+    if !places.is_empty() {
+        report.push_str("What could unwrap them was looked for in:\n");
+    }
+    for place in places {
+        report.push_str(&format!("  {place}\n"));
+    }
+    report.push_str(&format!("help: {advice}\n"));
+    report
+}
+
 /// A proxy that leads all connections to one server, whatever they ask for; until it is dropped.
 pub(super) struct Tunnel {
     address: SocketAddr,

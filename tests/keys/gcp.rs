@@ -3,7 +3,7 @@
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::clouds::{PLAIN, Tunnel, claims, decrypt, encrypt, form, plain};
+use super::clouds::{PLAIN, Tunnel, claims, decrypt, encrypt, form, not_recovered, plain};
 use super::{Asked, Reply, StandIn, free_address};
 use crate::files::{ALICE, repository};
 use crate::sandbox::Sandbox;
@@ -182,7 +182,9 @@ fn a_group_of_a_config_needs_its_key() {
     sandbox.env("SOPS_AGE_KEY_FILE", ALICE.path());
     sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
     sandbox.encfile(["decrypt", "app.json"]).go().success().stdout(PLAIN);
-    sandbox.no_env("GOOGLE_OAUTH_ACCESS_TOKEN").env("GCE_METADATA_HOST", free_address().to_string());
+    sandbox
+        .no_env("GOOGLE_OAUTH_ACCESS_TOKEN")
+        .env("GCE_METADATA_HOST", free_address().to_string());
     sandbox.encfile(["decrypt", "app.json"]).go().code(128).no_stdout();
 }
 
@@ -309,25 +311,177 @@ fn one_token_serves_all_keys() {
     assert_eq!(asked.iter().filter(|asked| asked.path == "/token").count(), 1);
 }
 
-/// Decrypts in vain, and returns what was said.
-fn said(sandbox: &Sandbox) -> String {
-    sandbox.encfile(["decrypt", "app.json"]).go().code(128).no_stdout().messages().to_owned()
-}
-
-fn report(what: &str, help: bool) -> String {
-    let _ = (what, help);
-    String::new()
+/// Checks what is said when decrypting fails: why, and what became of each place.
+#[track_caller]
+fn assert_fails(sandbox: &Sandbox, why: &str, places: &[&str]) {
+    let advice = "log in with `gcloud auth application-default login`, or set GOOGLE_CREDENTIALS to \
+                  the file of a service account that may use the key";
+    sandbox
+        .encfile(["decrypt", "app.json"])
+        .go()
+        .code(128)
+        .no_stdout()
+        .stderr(&not_recovered(KEY, why, places, advice));
 }
 
 #[test]
-fn failures_say_what_is_wrong() {
+fn a_token_that_is_not_taken_is_refused_by_the_service() {
     let server = StandIn::start(google);
     let sandbox = encrypted(&server);
     sandbox.env("GOOGLE_OAUTH_ACCESS_TOKEN", "canary-wrong");
-    eprintln!("{}", said(&sandbox));
-    sandbox.no_env("GOOGLE_OAUTH_ACCESS_TOKEN").env("GCE_METADATA_HOST", free_address().to_string());
-    eprintln!("{}", said(&sandbox));
-    sandbox.env("GOOGLE_CREDENTIALS", "/nowhere");
-    eprintln!("{}", said(&sandbox));
-    panic!("{}", report("", true));
+    let why = format!(
+        "failed to decrypt sops data key with GCP KMS key: {}/v1/{KEY}:decrypt: status 401: Request \
+         had invalid authentication credentials.",
+        server.url()
+    );
+    let places = ["GOOGLE_CREDENTIALS: not set", "GOOGLE_OAUTH_ACCESS_TOKEN: used"];
+    assert_fails(&sandbox, &why, &places);
+}
+
+#[test]
+fn without_credentials_each_place_is_named() {
+    let server = StandIn::start(google);
+    let sandbox = encrypted(&server);
+    let nobody = free_address().to_string();
+    sandbox.no_env("GOOGLE_OAUTH_ACCESS_TOKEN").env("GCE_METADATA_HOST", &nobody);
+    let places = [
+        "GOOGLE_CREDENTIALS: not set",
+        "GOOGLE_OAUTH_ACCESS_TOKEN: not set",
+        "GOOGLE_APPLICATION_CREDENTIALS: not set",
+        "<sandbox>/home/.config/gcloud/application_default_credentials.json: no such file",
+        &format!("the metadata server {nobody}: no answer"),
+    ];
+    assert_fails(&sandbox, "no identity for it was found", &places);
+
+    let message = format!(
+        "error[wrap]: Could not generate data key: [failed to encrypt new data key with master key \
+         \"{KEY}\": cannot create GCP KMS service: no credentials were found ({})]\n",
+        places.join("; ")
+    );
+    sandbox.write("new.json", PLAIN);
+    sandbox
+        .encfile(["encrypt", "--gcp-kms", KEY, "new.json"])
+        .go()
+        .failure()
+        .says([&message[..message.len() - 1]]);
+}
+
+#[test]
+fn broken_credentials_are_not_passed_over() {
+    let server = StandIn::start(google);
+    let sandbox = encrypted(&server);
+    let folder = sandbox.write("folder/no.json", r#"{"type":"service_account"}"#);
+    let cases = [
+        ("/nowhere", "it is neither a file nor JSON", true),
+        ("{", "it is not the JSON of an account", true),
+        (folder.to_str().unwrap(), "the account has no `client_email`", false),
+        (
+            r#"{"type":"gdch_service_account"}"#,
+            "accounts of the type `gdch_service_account` are not supported; those that are: \
+             service_account, authorized_user, external_account, impersonated_service_account",
+            false,
+        ),
+        (
+            r#"{"type":"service_account","client_email":"a","private_key":"canary"}"#,
+            "`private_key`: it is not an RSA key in PEM without a passphrase",
+            false,
+        ),
+        (
+            r#"{"type":"authorized_user","client_id":"a","client_secret":"canary",
+                "refresh_token":"canary","token_uri":"http://tokens.example/"}"#,
+            "`http://tokens.example/` is not an https address",
+            false,
+        ),
+    ];
+    for (credentials, what, is_unreadable) in cases {
+        sandbox.env("GOOGLE_CREDENTIALS", credentials);
+        let why = format!(
+            "cannot create GCP KMS service: credentials: failed to obtain credentials from \
+             \"GOOGLE_CREDENTIALS\": {what}"
+        );
+        let became = if is_unreadable { what } else { "used" };
+        assert_fails(&sandbox, &why, &[&format!("GOOGLE_CREDENTIALS: {became}")]);
+    }
+}
+
+#[test]
+fn a_refused_account_says_why() {
+    let server = StandIn::start(|asked| match &*asked.path {
+        "/token" => Reply::json(
+            400,
+            r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked.\nx"}"#,
+        ),
+        _ => google(asked),
+    });
+    let sandbox = encrypted(&server);
+    sandbox.env("GOOGLE_CREDENTIALS", service_account(&server.url()).to_string());
+    let why = format!(
+        "cannot create GCP KMS service: credentials: failed to obtain credentials from \
+         \"GOOGLE_CREDENTIALS\": {}/token: status 400: invalid_grant: Token has been expired or \
+         revoked.",
+        server.url()
+    );
+    assert_fails(&sandbox, &why, &["GOOGLE_CREDENTIALS: used"]);
+}
+
+#[test]
+fn what_another_key_wrapped_is_refused_by_the_service() {
+    let server = StandIn::start(google);
+    let sandbox = encrypted(&server);
+    let text = sandbox.read("app.json");
+    let file: Value = serde_json::from_str(&text).unwrap();
+    let enc = file["sops"]["gcp_kms"][0]["enc"].as_str().unwrap();
+    let places = ["GOOGLE_CREDENTIALS: not set", "GOOGLE_OAUTH_ACCESS_TOKEN: used"];
+
+    sandbox.write("app.json", text.replace(enc, "AAAA"));
+    let why = format!(
+        "failed to decrypt sops data key with GCP KMS key: {}/v1/{KEY}:decrypt: status 400: \
+         Decryption failed: the ciphertext is invalid.",
+        server.url()
+    );
+    assert_fails(&sandbox, &why, &places);
+
+    let asked = server.asked().len();
+    sandbox.write("app.json", text.replace(enc, "no base64"));
+    assert_fails(&sandbox, "the wrapped key is not base64", &[]);
+    assert_eq!(server.asked().len(), asked);
+}
+
+#[test]
+fn a_service_that_is_not_there_is_named() {
+    let server = StandIn::start(google);
+    let sandbox = encrypted(&server);
+    let nobody = free_address();
+    sandbox.env("SOPS_GCP_KMS_ENDPOINT", format!("http://{nobody}/"));
+    let why = format!(
+        "failed to decrypt sops data key with GCP KMS key: POST http://{nobody}/v1/{KEY}:decrypt: \
+         io: Connection refused (os error 111)"
+    );
+    let places = ["GOOGLE_CREDENTIALS: not set", "GOOGLE_OAUTH_ACCESS_TOKEN: used"];
+    assert_fails(&sandbox, &why, &places);
+}
+
+#[test]
+fn a_busy_service_is_asked_again() {
+    let calls = std::sync::atomic::AtomicU32::new(0);
+    let server = StandIn::start(move |asked| {
+        match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => refusal(503, "The service is currently unavailable."),
+            _ => google(asked),
+        }
+    });
+    let sandbox = encrypted(&server);
+    sandbox.encfile(["decrypt", "app.json"]).go().success().stdout(PLAIN);
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[test]
+fn what_is_no_resource_id_is_refused() {
+    let sandbox = plain();
+    for id in ["foo", "projects/p/locations/l/keyRings/r/cryptoKeys/k?x", &format!("{KEY}/v1")] {
+        let message =
+            format!("cannot create GCP KMS service: no valid resource ID found in \"{id}\"");
+        let encrypt = ["encrypt", "--gcp-kms", id, "app.json"];
+        sandbox.encfile(encrypt).go().failure().says([&message]);
+    }
 }
