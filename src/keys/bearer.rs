@@ -255,3 +255,6 @@ pub(super) fn jwt(
         .map_err(|_| "the key could not sign".to_owned())?;
     Ok(Zeroizing::new(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
 }
+
+#[cfg(test)]
+mod tests;
