@@ -25,8 +25,8 @@ use crate::secret::SecretBytes;
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-#[cfg(any(feature = "azure", feature = "gcp"))]
 /// How long a service of the machine itself may take for that: where there is none, nobody says so.
+#[cfg(any(feature = "azure", feature = "gcp"))]
 const CONNECT_NEARBY: Duration = Duration::from_secs(1);
 
 /// How long everything may take.
@@ -40,6 +40,7 @@ const MAX_PEM: usize = 4 * 1024 * 1024;
 
 /// Whose certificates count.
 #[derive(Debug, Default)]
+#[cfg_attr(not(feature = "hc-vault"), allow(dead_code, reason = "only Vault has others"))]
 pub(super) enum Authorities<'p> {
     /// Those that the system trusts.
     #[default]

@@ -137,6 +137,7 @@ fn the_entry_is_that_of_sops() {
 
     let asked = server.asked();
     assert_eq!(asked[0].path, format!("/v1/{KEY}:encrypt"));
+    assert_eq!(asked[0].header("x-goog-user-project"), None);
     let parameters = "name=projects%2Fp%2Flocations%2Fglobal%2FkeyRings%2Fr%2FcryptoKeys%2Fk1";
     assert_eq!(asked[0].header("x-goog-request-params"), Some(parameters));
 }
@@ -211,6 +212,7 @@ fn a_user_who_is_logged_in_decrypts() {
             "client_id": "id",
             "client_secret": "canary-secret",
             "refresh_token": "canary-refresh",
+            "quota_project_id": "mine",
             "token_uri": format!("{url}/token"),
         })
     });
@@ -218,6 +220,7 @@ fn a_user_who_is_logged_in_decrypts() {
     assert_eq!(form["grant_type"], "refresh_token");
     assert_eq!(form["refresh_token"], "canary-refresh");
     assert_eq!(form["client_secret"], "canary-secret");
+    assert_eq!(asked[1].header("x-goog-user-project"), Some("mine"));
 }
 
 /// An account of somebody else's identity provider.
