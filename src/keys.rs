@@ -30,6 +30,8 @@ mod kind;
 pub mod pgp;
 #[cfg(feature = "runtime")]
 mod runtime;
+#[cfg(all(test, any(feature = "azure", feature = "gcp")))]
+mod testing;
 pub mod unknown;
 mod unwrap;
 

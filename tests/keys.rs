@@ -4,6 +4,9 @@
 mod aws;
 mod hc_vault;
 mod hckms;
+mod azure;
+mod clouds;
+mod gcp;
 mod pgp;
 mod stand_in;
 

@@ -53,6 +53,7 @@ impl Token {
     }
 
     /// Returns a token of the user, who knows how long it counts.
+    #[cfg(feature = "gcp")]
     pub(super) fn lasting(secret: &str) -> Token {
         Token { header: Zeroizing::new(format!("Bearer {secret}")), until: None }
     }
@@ -147,6 +148,7 @@ pub(super) fn form(fields: &[(&str, &str)]) -> SecretBytes {
 }
 
 /// Returns an address with a query. Nothing secret belongs in one.
+#[cfg(feature = "azure")]
 pub(super) fn with_query(url: &str, fields: &[(&str, &str)]) -> String {
     let query = form(fields);
     let separator = if url.contains('?') { '&' } else { '?' };
@@ -255,3 +257,6 @@ pub(super) fn jwt(
         .map_err(|_| "the key could not sign".to_owned())?;
     Ok(Zeroizing::new(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,10 @@ const ENDPOINT: &str = "SOPS_GCP_KMS_ENDPOINT";
 /// The domain of another Google cloud than the public one.
 const UNIVERSE: &[&str] = &["SOPS_GCP_KMS_UNIVERSE_DOMAIN", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"];
 
+/// The project that calls are counted for; else that which stands in the credentials, if any. A
+/// user's login belongs to no project.
+const QUOTA_PROJECT: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";
+
 /// The longest wrapped key that is sent, in bytes.
 const MAX_WRAPPED: usize = 64 * 1024;
 
@@ -63,12 +67,14 @@ impl GcpKey {
             form_urlencoded::byte_serialize(self.resource_id.as_bytes()).flat_map(str::bytes),
         );
         let parameter = String::from_utf8_lossy(&parameter);
+        let project = gcp.quota_project();
         let ask = |token: &bearer::Token| {
-            let headers = [
+            let mut headers = vec![
                 ("Authorization", token.header()),
                 ("Content-Type", "application/json"),
                 ("x-goog-request-params", &*parameter),
             ];
+            headers.extend(project.as_ref().map(|project| ("x-goog-user-project", &**project)));
             let request = Request { method: "POST", url: &url, headers: &headers, body: send };
             bearer::send(client, &request).map_err(failed)
         };
@@ -268,6 +274,15 @@ impl Gcp {
         let universe = UNIVERSE.iter().find_map(|name| bearer::setting(&*self.host, name));
         let universe = universe.as_ref().map_or("googleapis.com", |domain| domain);
         Ok(format!("https://cloudkms.{universe}"))
+    }
+
+    /// Returns the project that calls are counted for; `None` is the key's own.
+    fn quota_project(&self) -> Option<String> {
+        let named = bearer::setting(&*self.host, QUOTA_PROJECT).map(|named| named.to_string());
+        named.or_else(|| match &self.found().origin {
+            Origin::Account(account) => account.quota_project_id.clone(),
+            _ => None,
+        })
     }
 
     fn found(&self) -> &Found {

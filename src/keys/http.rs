@@ -25,8 +25,8 @@ use crate::secret::SecretBytes;
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-#[cfg(any(feature = "azure", feature = "gcp"))]
 /// How long a service of the machine itself may take for that: where there is none, nobody says so.
+#[cfg(any(feature = "azure", feature = "gcp"))]
 const CONNECT_NEARBY: Duration = Duration::from_secs(1);
 
 /// How long everything may take.
@@ -40,6 +40,7 @@ const MAX_PEM: usize = 4 * 1024 * 1024;
 
 /// Whose certificates count.
 #[derive(Debug, Default)]
+#[cfg_attr(not(feature = "hc-vault"), allow(dead_code, reason = "only Vault has others"))]
 pub(super) enum Authorities<'p> {
     /// Those that the system trusts.
     #[default]
@@ -101,6 +102,12 @@ impl Answer {
     /// Returns a header's text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Returns an answer without headers.
+    #[cfg(all(test, any(feature = "azure", feature = "gcp")))]
+    pub(super) fn of(status: u16, body: &str) -> Answer {
+        Answer { status, headers: http::HeaderMap::new(), body: SecretBytes::from(body) }
     }
 
     /// Returns whether the status says that all went well.

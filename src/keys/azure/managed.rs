@@ -69,13 +69,13 @@ pub(super) fn token(asking: &Asking<'_>) -> Result<Place, String> {
         let url = bearer::with_query(&endpoint, &fields);
         let headers = [("X-Identity-Header", header.as_str())];
         let request = Request { method: "GET", url: &url, headers: &headers, body: &[] };
-        let answer = bearer::send(&Client::nearby(), &request)?;
+        let answer = bearer::send(&client(asking, &endpoint), &request)?;
         return read(asking, &endpoint, answer);
     }
     if let Some(endpoint) = setting(host, SHELL_ENDPOINT) {
         let fields = [("resource", resource)];
         let headers = [("Metadata", "true")];
-        let answer = bearer::post_form(&Client::nearby(), &endpoint, &headers, &fields)?;
+        let answer = bearer::post_form(&client(asking, &endpoint), &endpoint, &headers, &fields)?;
         return read(asking, &endpoint, answer);
     }
     let machine = setting(host, MACHINE_ENDPOINT);
@@ -94,6 +94,11 @@ pub(super) fn token(asking: &Asking<'_>) -> Result<Place, String> {
         return Ok(Place::Nothing(format!("{machine} has no identity: {why}")));
     }
     read(asking, &address, answer)
+}
+
+/// Returns the client for a service: mostly there is no TLS between it and this program.
+fn client(asking: &Asking<'_>, url: &str) -> Client {
+    if url.starts_with("https:") { asking.client.clone() } else { Client::nearby() }
 }
 
 fn read(asking: &Asking<'_>, url: &str, answer: Answer) -> Result<Place, String> {

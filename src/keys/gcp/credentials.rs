@@ -43,7 +43,6 @@ pub(super) const LIFE: u64 = 3600;
 pub(super) const MAX_FILE: usize = 1 << 20;
 
 /// The credentials that there are.
-#[derive(Debug)]
 pub(super) struct Found {
     /// Where they are, as messages name it.
     pub(super) place: String,
@@ -54,7 +53,6 @@ pub(super) struct Found {
 }
 
 /// What a token comes from.
-#[derive(Debug)]
 pub(super) enum Origin {
     /// The user has one.
     Token(Zeroizing<String>),
@@ -91,7 +89,10 @@ impl Found {
             None => report.push(format!("{CREDENTIALS}: not set")),
         }
         match setting(host, ACCESS_TOKEN) {
-            Some(token) => return found(ACCESS_TOKEN, Origin::Token(token), report),
+            Some(token) => {
+                let token = Zeroizing::new(token.trim().to_owned());
+                return found(ACCESS_TOKEN, Origin::Token(token), report);
+            }
             None => report.push(format!("{ACCESS_TOKEN}: not set")),
         }
         match setting(host, APPLICATION_CREDENTIALS) {
@@ -148,6 +149,7 @@ pub(super) struct Account {
     pub(super) workforce_pool_user_project: Option<String>,
     service_account_impersonation_url: Option<String>,
     service_account_impersonation: Option<Impersonation>,
+    pub(super) quota_project_id: Option<String>,
     source_credentials: Option<Box<Account>>,
     #[serde(default)]
     delegates: Vec<String>,

@@ -1,0 +1,57 @@
+//! A machine of variables and files, for the tests of kinds.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Host;
+use crate::secret::SecretBytes;
+use crate::tree::Timestamp;
+
+/// The time on the machine, in seconds since 1970.
+pub(super) const NOW: i64 = 1_700_000_000;
+
+/// A machine with these variables and files.
+#[derive(Default)]
+pub(super) struct Machine {
+    variables: HashMap<&'static str, String>,
+    files: HashMap<String, Vec<u8>>,
+}
+
+impl Machine {
+    /// Returns a machine with variables.
+    pub(super) fn with(variables: &[(&'static str, &str)]) -> Machine {
+        let variables = variables.iter().map(|&(name, value)| (name, value.to_owned())).collect();
+        Machine { variables, files: HashMap::new() }
+    }
+
+    /// Adds a file.
+    pub(super) fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Machine {
+        self.files.insert(path.to_owned(), content.into());
+        self
+    }
+
+    /// Returns the machine as keys have it.
+    pub(super) fn host(self) -> Arc<dyn Host> {
+        Arc::new(self)
+    }
+}
+
+impl Host for Machine {
+    fn read_file(&self, path: &Path, limit: usize) -> io::Result<SecretBytes> {
+        let content = path.to_str().and_then(|path| self.files.get(path));
+        let content = content.ok_or(io::ErrorKind::NotFound)?;
+        assert!(content.len() <= limit);
+        Ok(SecretBytes::from(&**content))
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.variables.get(name).map(OsString::from)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_timestamp(NOW).unwrap()
+    }
+}
