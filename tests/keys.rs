@@ -1,5 +1,6 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
+mod keyservice;
 mod pgp;
 #[allow(dead_code, reason = "the tests of the key services use it")]
 mod stand_in;
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use keyservice::served;
 #[allow(unused_imports, reason = "the tests of the key services use it")]
 pub(crate) use stand_in::{Asked, Reply, StandIn};
 
