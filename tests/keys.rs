@@ -2,11 +2,12 @@
 
 #[cfg(feature = "aws")]
 mod aws;
-mod hc_vault;
-mod hckms;
 mod azure;
 mod clouds;
 mod gcp;
+mod hc_vault;
+mod hckms;
+mod keyservice;
 mod pgp;
 mod stand_in;
 
@@ -15,7 +16,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) use stand_in::{Reply, StandIn};
+pub(crate) use keyservice::served;
+pub(crate) use stand_in::{Asked, Reply, StandIn};
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
