@@ -263,8 +263,11 @@ fn sealing(
     let (chosen, other) = if data_key_is_theirs { (theirs, ours) } else { (ours, theirs) };
     if groups.iter().flat_map(|group| &group.keys).any(|key| key.wrapped.is_none()) {
         creation_rule::adopt_keys(context, context.config.as_deref(), path, &mut groups);
-        keys::wrap_all(&mut groups, threshold, &chosen.data_key, &context.credentials)
-            .map_err(CliError::from)?;
+        let wrapped = match &mut groups[..] {
+            [only] => keys::wrap_new(only, &chosen.data_key, &context.credentials),
+            all => keys::wrap_all(all, threshold, &chosen.data_key, &context.credentials),
+        };
+        wrapped.map_err(CliError::from)?;
     }
     let metadata = Metadata {
         groups,

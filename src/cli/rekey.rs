@@ -10,8 +10,9 @@ use crate::cli::context::Context;
 use crate::cli::creation_rule::{self, RuleFor};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, LeafPlaces};
-use crate::keys::MasterKey;
+use crate::keys::{MasterKey, WrapError, WrappedKey, wrap_all, wrap_new};
 use crate::metadata::Metadata;
 use crate::policy::{self, Policy, Recipient};
 
@@ -62,6 +63,37 @@ pub fn check(
         return Ok(());
     }
     Err(refusal(file.path, &origin, found))
+}
+
+/// Wraps the data key of a file for the keys of `metadata` that have not wrapped it yet: what those
+/// of `before` wrapped stays. The parts of a data key that is split belong together, so that they
+/// are all made anew. Nothing is changed on an error.
+///
+/// # Errors
+/// If a group is empty, the threshold cannot be met, or a key fails.
+pub fn wrap_added(
+    context: &Context,
+    before: &Metadata,
+    metadata: &mut Metadata,
+    data_key: &DataKey,
+) -> Result<(), WrapError> {
+    let threshold = metadata.shamir_threshold;
+    match (&before.groups[..], &mut metadata.groups[..]) {
+        ([before], [only]) => {
+            for key in &mut only.keys {
+                let same = |old: &WrappedKey| {
+                    old.key.kind() == key.key.kind()
+                        && old.key.fields() == key.key.fields()
+                        && old.wrapped == key.wrapped
+                };
+                if !before.keys.iter().any(same) {
+                    key.wrapped = None;
+                }
+            }
+            wrap_new(only, data_key, &context.credentials)
+        }
+        (_, groups) => wrap_all(groups, threshold, data_key, &context.credentials),
+    }
 }
 
 fn refusal(path: &Path, origin: &Path, found: Vec<String>) -> CliError {

@@ -18,7 +18,7 @@ use crate::crypt::data_key::DataKey;
 use crate::document::Document;
 use crate::file::{self, FileError, Previous};
 use crate::format::{FileFormat, SyntaxError};
-use crate::keys::{WrapError, WrappedKey, wrap_all};
+use crate::keys::{WrapError, WrappedKey};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 use crate::tree::{NodeKind, Tree};
@@ -130,8 +130,7 @@ fn shows_metadata(arguments: &EditArgs, format: &'static dyn FileFormat) -> Resu
     Ok(arguments.show_master_keys)
 }
 
-/// Takes over metadata that was changed in the editor. Keys that are new there are wrapped for,
-/// and with them all others.
+/// Takes over metadata that was changed in the editor. Keys that are new there are wrapped for.
 fn adopt(
     context: &Context,
     file: &mut Subject,
@@ -146,7 +145,6 @@ fn adopt(
     let same = keys(&metadata) == keys(&file.metadata)
         && metadata.shamir_threshold == file.metadata.shamir_threshold;
     if !same {
-        let threshold = metadata.shamir_threshold;
         let config = context.config.as_deref();
         creation_rule::adopt_keys(context, config, &file.path, &mut metadata.groups);
         let rekeyed = Rekeyed {
@@ -157,7 +155,7 @@ fn adopt(
             values: None,
         };
         rekey::check(context, config, rekeyed, accepted)?;
-        wrap_all(&mut metadata.groups, threshold, &file.data_key, &context.credentials)?;
+        rekey::wrap_added(context, &file.metadata, &mut metadata, &file.data_key)?;
     }
     if let Some(previous) = &mut file.previous {
         previous.set_block(same.then_some(block));

@@ -11,10 +11,11 @@ use crate::cli::creation_rule::{self, RuleFor};
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::cli::io;
+use crate::cli::rekey;
 use crate::cli::ui::one_line;
 use crate::config::CreationRule;
 use crate::crypt::data_key::DataKey;
-use crate::keys::{WrapError, needed_groups, wrap_all, wrap_new};
+use crate::keys::{WrapError, needed_groups, wrap_all};
 use crate::metadata::Metadata;
 use crate::policy::{GroupChanges, Policy, Recipient, group_changes};
 
@@ -82,15 +83,18 @@ fn one(
         let (opened, _) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
         let data_key = DataKey::generate().map_err(WrapError::from)?;
         metadata.last_modified = context.env.now();
-        wrap(context, path, &mut metadata, &data_key, false)?;
+        adopt_keys(context, path, &mut metadata);
+        let threshold = metadata.shamir_threshold;
+        wrap_all(&mut metadata.groups, threshold, &data_key, &context.credentials)
+            .map_err(|failure| not_wrapped(path, &failure))?;
         opened.reseal(metadata, &data_key)
     } else {
         let data_key = context
             .data_key(&file, path, &order)
             .map_err(|failure| error::decrypt(path, failure, &context.credentials))?;
-        // With one group before and after, a key that stays has wrapped the same already.
-        let keeps = file.metadata().groups.len() == 1 && metadata.groups.len() == 1;
-        wrap(context, path, &mut metadata, &data_key, keeps)?;
+        adopt_keys(context, path, &mut metadata);
+        rekey::wrap_added(context, file.metadata(), &mut metadata, &data_key)
+            .map_err(|failure| not_wrapped(path, &failure))?;
         file.with_metadata(&metadata)
     };
     let text = text.map_err(|failure| error::encrypt(path, failure))?;
@@ -131,23 +135,13 @@ fn rule(
     }
 }
 
-fn wrap(
-    context: &Context,
-    path: &Path,
-    metadata: &mut Metadata,
-    data_key: &DataKey,
-    keeps: bool,
-) -> Result<(), CliError> {
-    let threshold = metadata.shamir_threshold;
+fn adopt_keys(context: &Context, path: &Path, metadata: &mut Metadata) {
     creation_rule::adopt_keys(context, context.config.as_deref(), path, &mut metadata.groups);
-    let wrapped = match &mut metadata.groups[..] {
-        [only] if keeps => wrap_new(only, data_key, &context.credentials),
-        groups => wrap_all(groups, threshold, data_key, &context.credentials),
-    };
-    wrapped.map_err(|error| {
-        let message = format!("error updating one or more master keys: {error}");
-        CliError::new(Exit::Generic, "wrap", message).in_file(path)
-    })
+}
+
+fn not_wrapped(path: &Path, failure: &WrapError) -> CliError {
+    let message = format!("error updating one or more master keys: {failure}");
+    CliError::new(Exit::Generic, "wrap", message).in_file(path)
 }
 
 /// What becomes of a file's keys.

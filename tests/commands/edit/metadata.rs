@@ -1,7 +1,7 @@
 //! `edit --show-master-keys`.
 
 use super::encrypted;
-use crate::files::{ALICE, BOB};
+use crate::files::{ALICE, BOB, CAROL};
 
 const JSON: &str = "{\n\t\"password\": \"canary-one\",\n\t\"port\": 5432\n}\n";
 
@@ -45,4 +45,23 @@ fn unusable_metadata_is_refused() {
     sandbox.edit_with("sed -i 's/\"lastmodified\": \"2/\"lastmodified\": \"x/' \"$1\"");
     sandbox.encfile(["edit", "-s", "a.json"]).go().failure().says(["SOPS metadata is invalid"]);
     assert_eq!(sandbox.state_of("a.json"), before);
+}
+
+#[test]
+fn a_recipient_that_is_added_leaves_what_the_others_wrapped() {
+    let sandbox = encrypted("a.json", JSON);
+    let wrapped = |text: &str| {
+        let entries = text.split("\"enc\": \"").skip(1);
+        entries.map(|entry| entry.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = wrapped(&sandbox.read("a.json"));
+    let script =
+        format!("sed -i 's/\"age\": \\[/&{{\"recipient\": \"{}\"}},/' \"$1\"", CAROL.recipient());
+    sandbox.edit_with(&script);
+    sandbox.encfile(["edit", "-s", "--accept-recipients", "a.json"]).go().success();
+    let after = wrapped(&sandbox.read("a.json"));
+    assert_eq!(after.len(), before.len() + 1);
+    assert_eq!(after[1..], before);
+    let decrypt = sandbox.real_sops(["decrypt", "a.json"]);
+    decrypt.env("SOPS_AGE_KEY_FILE", CAROL.path()).go().success().stdout(JSON);
 }
