@@ -208,8 +208,8 @@ pub struct DecryptedFile {
     unreadable: Vec<UnreadableComment>,
 }
 
-/// The additional data of comments that SOPS does not see.
-const STRAY_PATH: &[u8] = b":";
+/// The additional data of comments of the whole document, and of those that SOPS does not see.
+const ROOT_PATH: &[u8] = b":";
 
 /// A comment outside the tree that was decrypted.
 #[derive(Clone, Copy, Debug)]

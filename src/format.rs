@@ -20,7 +20,7 @@ use std::borrow::Cow;
 
 use crate::edits::Edits;
 use crate::secret::SecretBytes;
-use crate::span::{Position, SourceTooLong};
+use crate::span::{Position, SourceTooLong, Span};
 use crate::tree::operation::Operation;
 use crate::tree::{NodeId, Step, TextRef, Tree};
 
@@ -81,6 +81,14 @@ pub trait FileFormat: Sync {
     /// # Errors
     /// If the text has no place for it.
     fn attach(&self, tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError>;
+
+    /// Returns the edits that may bring comments back into the collection that they are in without
+    /// the metadata: those make a reader of the encrypted text take them for another's. The caller
+    /// checks that they do.
+    fn hold_comments(&self, tree: &Tree, moved: &[MovedComment]) -> Edits {
+        let _ = (tree, moved);
+        Edits::new()
+    }
 
     /// Returns the edits that add an entry with a text value at the end of a map.
     ///
@@ -247,6 +255,15 @@ pub struct Detached {
     pub block: SecretBytes,
     /// The number of root entries in front of it, unless it is the last.
     pub position: Option<usize>,
+}
+
+/// A comment that a reader of the encrypted text finds in another collection.
+#[derive(Clone, Copy, Debug)]
+pub struct MovedComment {
+    /// Where its text stands, without the marker.
+    pub text: Span,
+    /// Whether it belongs to the document, and to no collection in it.
+    pub of_document: bool,
 }
 
 /// A metadata block to put into a text.

@@ -8,7 +8,7 @@ use crate::crypt::value::{self, Sealed, ValueError};
 use crate::file::leaves::{Leaves, has_content};
 use crate::file::spelling::{LAYOUT_PATH, Spellings};
 use crate::file::{
-    DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, STRAY_PATH, Salvaged,
+    DecryptedFile, EncryptedFile, FileError, OpenedLeaf, OpenedStray, ROOT_PATH, Salvaged,
     UnreadableComment, UnreadableValue, inspect, position,
 };
 use crate::format::MetadataLayout;
@@ -128,7 +128,7 @@ fn open_layout(sealed: &str, cipher: &Cipher) -> Option<Spellings> {
 fn open_stray(file: &mut DecryptedFile, cipher: &Cipher, sealed: TextRef) -> bool {
     let mut plain = SecretBytes::new();
     let opened = Sealed::parse(file.tree.text(sealed))
-        .and_then(|text| text.open(cipher, STRAY_PATH, &mut plain))
+        .and_then(|text| text.open(cipher, ROOT_PATH, &mut plain))
         .is_ok();
     if opened {
         let plain = file.tree.intern(&plain);

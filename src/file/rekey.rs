@@ -13,7 +13,7 @@ use crate::edits::Edits;
 use crate::file::encrypt::{seal_mac, seal_text};
 use crate::file::leaves::Leaves;
 use crate::file::spelling::LAYOUT_PATH;
-use crate::file::{DecryptedFile, EncryptedFile, FileError, OpenedLeaf, STRAY_PATH, position};
+use crate::file::{DecryptedFile, EncryptedFile, FileError, OpenedLeaf, ROOT_PATH, position};
 use crate::format::{Block, Change, Detached, FileFormat, Layout};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
@@ -100,7 +100,7 @@ pub(super) fn reseal(
         let TextRef::Source(place) = stray.sealed else { continue };
         sealed.resize(0);
         sealer
-            .seal(ValueType::Comment, tree.text(stray.plain), STRAY_PATH, &mut sealed)
+            .seal(ValueType::Comment, tree.text(stray.plain), ROOT_PATH, &mut sealed)
             .map_err(|error| FileError::Value { path: String::new(), position: None, error })?;
         edits.replace(place, &sealed);
     }

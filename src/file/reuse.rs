@@ -5,12 +5,13 @@
 //! Where the plain text at a leaf is, byte for byte, what decryption wrote there, the text of the
 //! encrypted leaf is put back as it was, so that an unchanged value is an unchanged line.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 
 use crate::crypt::canonical::{self, ValueType};
 use crate::file::leaves::{Leaves, has_content};
-use crate::file::{DecryptedFile, FileError, STRAY_PATH};
+use crate::file::{DecryptedFile, FileError, ROOT_PATH};
 use crate::format::{Block, FileFormat};
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
@@ -190,7 +191,7 @@ impl Previous {
         } else {
             return None;
         };
-        // The entries of one key are in tree order.
+        // The entries of one key are in the order of the plain tree.
         let entries = &self.entries[candidates.clone()];
         let at = entries.binary_search_by_key(&Some(place), |entry| Some(entry.plain?.index()));
         at.ok().filter(|&at| !entries[at].used).map(|at| candidates.start + at)
@@ -263,10 +264,7 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
     let counterparts = counterparts(&previous.tree, previous.plain.as_ref(), &selector);
     let mut opened = opened.iter().peekable();
     let mut canonical = SecretBytes::new();
-    let mut number = 0;
     while let Some(id) = leaves.next(&previous.tree) {
-        let counterpart = counterparts.as_ref().and_then(|list| list.leaves.get(number));
-        number += 1;
         let Some(leaf) = opened.next_if(|leaf| leaf.id == id) else { continue };
         if !leaf.reusable {
             continue;
@@ -286,10 +284,8 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
             },
         };
         // A comment may be in another map or list of the plain text, by which it is looked for.
-        let path = match (&counterparts, counterpart) {
-            (Some(list), Some((_, path))) => &list.paths[path.range()],
-            _ => leaves.path(),
-        };
+        let counterpart = counterparts.as_ref().and_then(|found| found.of(id));
+        let path = counterpart.map_or(leaves.path(), |(_, path)| path);
         let key = previous.key(kind, &canonical, path);
         let start = previous.paths.len();
         previous.paths.extend_from_slice(leaves.path());
@@ -297,65 +293,113 @@ pub(super) fn previous(file: DecryptedFile) -> Result<(Metadata, Previous), File
             key,
             leaf: Some(id),
             sealed: leaf.sealed,
-            plain: counterpart.map(|&(id, _)| id),
+            plain: counterpart.and_then(|(id, _)| id),
             path: Span::new(start, previous.paths.len()),
             used: false,
             passed: 0,
         });
     }
     let start = previous.paths.len();
-    previous.paths.extend_from_slice(STRAY_PATH);
+    previous.paths.extend_from_slice(ROOT_PATH);
     let stray_path = Span::new(start, previous.paths.len());
     for stray in strays {
         let text = previous.tree.text(stray.plain);
-        let key = previous.key(ValueType::Comment, text, STRAY_PATH);
+        let counterpart = counterparts.as_ref().and_then(|found| found.of_stray(stray.sealed));
+        let path = counterpart.map_or(ROOT_PATH, |(_, path)| path);
+        let key = previous.key(ValueType::Comment, text, path);
         previous.entries.push(Entry {
             key,
             leaf: None,
             sealed: stray.sealed,
-            plain: None,
+            plain: counterpart.and_then(|(id, _)| id),
             path: stray_path,
             used: false,
             passed: 0,
         });
     }
-    previous.entries.sort_by_key(|entry| (entry.key, entry.leaf));
+    previous.entries.sort_by_key(|entry| (entry.key, entry.plain, entry.leaf));
     Ok((metadata, previous))
 }
 
-/// The leaves of the plain tree, each with its key path.
+/// A leaf of the plain tree, or a comment that is not in it, and its key path.
+type Counterpart = (Option<NodeId>, Span);
+
+/// Where the leaves of a decrypted tree stand in the plain text.
+#[derive(Default)]
 struct Counterparts {
-    leaves: Vec<(NodeId, Span)>,
+    /// By the index of the leaf.
+    leaves: HashMap<usize, Counterpart>,
+    /// By where the text of the comment begins.
+    strays: HashMap<u32, Counterpart>,
     paths: SecretBytes,
 }
 
-/// Returns the leaves of the plain tree in the order of those of the decrypted one, if the two
-/// have the same leaves.
+impl Counterparts {
+    fn of(&self, id: NodeId) -> Option<(Option<NodeId>, &[u8])> {
+        let &(id, path) = self.leaves.get(&id.index())?;
+        Some((id, &self.paths[path.range()]))
+    }
+
+    fn of_stray(&self, sealed: TextRef) -> Option<(Option<NodeId>, &[u8])> {
+        let TextRef::Source(span) = sealed else { return None };
+        let &(id, path) = self.strays.get(&span.start)?;
+        Some((id, &self.paths[path.range()]))
+    }
+
+    fn add_path(&mut self, path: &[u8]) -> Span {
+        let start = self.paths.len();
+        self.paths.extend_from_slice(path);
+        Span::new(start, self.paths.len())
+    }
+}
+
+/// Finds the leaves of the decrypted tree in the plain one, if the two have the same leaves: values
+/// in tree order, comments in that of the text, since they may be in other collections.
 fn counterparts(tree: &Tree, plain: Option<&Tree>, selector: &Selector) -> Option<Counterparts> {
     let plain = plain?;
-    let mut found = Counterparts { leaves: Vec::new(), paths: SecretBytes::new() };
+    let mut found = Counterparts::default();
+    let (mut values, mut comments) = (Vec::new(), Vec::new());
     let mut leaves = Leaves::new(selector);
     while let Some(id) = leaves.next(plain) {
-        let start = found.paths.len();
-        found.paths.extend_from_slice(leaves.path());
-        found.leaves.push((id, Span::new(start, found.paths.len())));
+        let leaf = (Some(id), found.add_path(leaves.path()));
+        match plain.node(id) {
+            node if !node.kind.is_comment() => values.push((id, leaf)),
+            node => comments.extend(node.span.map(|span| (span, leaf))),
+        }
     }
-    let ours = (0..tree.nodes().len())
-        .filter_map(|index| tree.id_at(index))
-        .filter(|&id| !tree.node(id).kind.is_container());
-    let mut theirs = found.leaves.iter();
-    for ours in ours {
-        let &(theirs, _) = theirs.next()?;
-        let alike = tree.node(ours).kind.is_comment() == plain.node(theirs).kind.is_comment()
-            && tree.key(ours) == plain.key(theirs)
-            && has_content(tree, ours) == has_content(plain, theirs)
-            && match (tree.value(ours), plain.value(theirs)) {
+    let stray = (None, found.add_path(ROOT_PATH));
+    comments.extend(plain.strays().iter().map(|comment| (comment.span, stray)));
+    comments.sort_by_key(|&(span, _)| span);
+
+    let (mut values, mut comments) = (values.into_iter(), comments.into_iter());
+    let mut own = Vec::new();
+    let leaves = (0..tree.nodes().len()).filter_map(|index| tree.id_at(index));
+    for id in leaves.filter(|&id| !tree.node(id).kind.is_container()) {
+        if tree.node(id).kind.is_comment() {
+            own.extend(tree.node(id).span.map(|span| (span, Ok(id))));
+            continue;
+        }
+        let (other, leaf) = values.next()?;
+        let alike = tree.key(id) == plain.key(other)
+            && has_content(tree, id) == has_content(plain, other)
+            && match (tree.value(id), plain.value(other)) {
                 (Some(Value::Text(ours)), Some(Value::Text(theirs))) => ours == theirs,
                 _ => true,
             };
         if !alike {
             return None;
         }
+        found.leaves.insert(id.index(), leaf);
     }
-    theirs.next().is_none().then_some(found)
+    own.extend(tree.strays().iter().map(|comment| (comment.span, Err(comment.text))));
+    own.sort_by_key(|&(span, _)| span);
+    for (_, comment) in own {
+        let (_, counterpart) = comments.next()?;
+        match comment {
+            Ok(id) => found.leaves.insert(id.index(), counterpart),
+            Err(TextRef::Source(text)) => found.strays.insert(text.start, counterpart),
+            Err(TextRef::Pool(_)) => None,
+        };
+    }
+    (values.next().is_none() && comments.next().is_none()).then_some(found)
 }

@@ -5,7 +5,7 @@ use crate::crypt::gcm::Cipher;
 use crate::crypt::mac::Mac;
 use crate::crypt::value::{Sealer, ValueError};
 use crate::file::leaves::{Leaves, has_content};
-use crate::file::{FileError, Previous, STRAY_PATH, position};
+use crate::file::{FileError, Previous, ROOT_PATH, position};
 use crate::format::Change;
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
@@ -51,6 +51,8 @@ pub(super) struct PlainComment {
     pub(super) sealed: bool,
     /// Its key path.
     pub(super) path: Span,
+    /// Whether SOPS does not see it.
+    pub(super) is_stray: bool,
 }
 
 impl SealedLeaves {
@@ -234,7 +236,7 @@ impl Sealing<'_> {
             path_span = found.path.unwrap_or(path_span);
         }
         if let Some(span) = tree.node(id).span {
-            let comment = PlainComment { span, text, sealed, path: path_span };
+            let comment = PlainComment { span, text, sealed, path: path_span, is_stray: false };
             self.sealed.leaves.comments.push(comment);
         }
         Ok(())
@@ -244,13 +246,16 @@ impl Sealing<'_> {
     /// Returns the ciphertext, unless it is empty.
     fn stray(&mut self, tree: &mut Tree, text: TextRef) -> Result<Option<TextRef>, ValueError> {
         let TextRef::Source(span) = text else { return Ok(None) };
-        let path = append(&mut self.sealed.leaves.paths, STRAY_PATH);
+        let path = append(&mut self.sealed.leaves.paths, ROOT_PATH);
         let sealed = !span.is_empty();
-        self.sealed.leaves.comments.push(PlainComment { span, text, sealed, path });
-        if !sealed {
+        let mut comment = PlainComment { span, text, sealed, path, is_stray: true };
+        if !comment.sealed {
+            self.sealed.leaves.comments.push(comment);
             return Ok(None);
         }
-        self.seal(ValueType::Comment, tree.text(text), STRAY_PATH, None)?;
+        let found = self.seal(ValueType::Comment, tree.text(text), ROOT_PATH, None)?;
+        comment.path = found.path.unwrap_or(path);
+        self.sealed.leaves.comments.push(comment);
         let text = tree.intern(&self.out);
         self.sealed.strays.push((span, text));
         Ok(Some(text))

@@ -302,3 +302,38 @@ fn resealing_keeps_the_lines_of_block_scalars() {
     let again = EncryptedFile::parse(by_name("yaml").unwrap(), resealed).unwrap();
     assert_eq!(*again.decrypt(&other).unwrap().text().unwrap(), *text.as_bytes());
 }
+
+#[test]
+fn a_comment_at_the_end_is_read_in_the_same_collection_with_and_without_metadata() {
+    for text in [
+        "a: x\nb:\n  - c: 1\n  - -\n    - d\n  # the end\n",
+        "a:\n     - >\n       x\n   # the end\n",
+        "a:\n  b: x\n  c:\n   - 1\n  # the end\n",
+        "a:\n- b:\n  - - [1, 2]\n  # the end\n",
+        // What is under the key stands in clear, and the comment is not under it.
+        "z: 1\na_unencrypted: # above\n  b:\n  # the end\n",
+        "z: 1\na:\n  b:\n    c_unencrypted:\n      d: 1\n  # the end\n",
+    ] {
+        let places = |tree: &Tree| {
+            let nodes = (0..tree.nodes().len()).filter_map(|index| tree.id_at(index));
+            nodes.map(|id| (tree.path(id), tree.node(id).kind.is_comment())).collect::<Vec<_>>()
+        };
+        let expected = places(document("yaml", text.as_bytes()).tree());
+        let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+        assert!(!String::from_utf8_lossy(&sealed).contains("the end"), "{text}");
+        let file = EncryptedFile::parse(by_name("yaml").unwrap(), sealed).unwrap();
+        assert_eq!(places(&file.tree), expected, "{text}");
+        let opened = file.decrypt(&key()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+    }
+}
+
+#[test]
+fn a_comment_in_clear_that_comes_to_stand_among_sealed_ones_is_sealed() {
+    // Without the metadata it is one of `b_unencrypted`.
+    let text = "a:\n      b_unencrypted:\n            bravo-alpha:\n# the host is here";
+    let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+    assert!(!String::from_utf8_lossy(&sealed).contains("the host"));
+    let opened = open("yaml", &sealed).unwrap();
+    assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+}

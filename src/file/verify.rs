@@ -14,8 +14,8 @@ use crate::crypt::value::{Sealed, Sealer};
 use crate::edits::Edits;
 use crate::file::leaves::{Leaves, has_content};
 use crate::file::seal::{PlainComment, PlainLeaves};
-use crate::file::{DecryptedFile, EncryptedFile, FileError, STRAY_PATH};
-use crate::format::FileFormat;
+use crate::file::{DecryptedFile, EncryptedFile, FileError, ROOT_PATH};
+use crate::format::{FileFormat, MovedComment};
 use crate::secret::SecretBytes;
 use crate::span::Span;
 use crate::tree::{NodeId, NodeKind, TextRef, Tree, Value};
@@ -52,8 +52,22 @@ pub(super) fn read_back(
             error => error,
         })
     };
+    let cipher = data_key.cipher();
     let mut file = parse(text)?;
-    let edits = compare_places(&file, meant, &data_key.cipher())?;
+    let mut moved = Vec::new();
+    let mut edits = compare_places(&file, meant, &cipher, &mut moved);
+    let held = format.hold_comments(&file.tree, &moved);
+    if !held.is_empty()
+        && let Some(text) = held.try_apply(file.tree.source())
+        && let Ok(again) = parse(text)
+    {
+        moved.clear();
+        let compared = compare_places(&again, meant, &cipher, &mut moved);
+        if moved.is_empty() && compared.is_ok() {
+            (file, edits) = (again, compared);
+        }
+    }
+    let edits = edits?;
     if !edits.is_empty() {
         let text = edits.try_apply(file.tree.source()).ok_or_else(unstable)?;
         drop(file);
@@ -73,11 +87,12 @@ fn unstable_at(tree: &Tree, id: NodeId) -> FileError {
 }
 
 /// Compares the places of the leaves and what the comments hold. Returns the edits that seal some
-/// comments for where they are now.
+/// comments for where they are now, and notes those in `moved`.
 fn compare_places(
     file: &EncryptedFile,
     meant_file: &Meant<'_>,
     cipher: &Cipher,
+    moved: &mut Vec<MovedComment>,
 ) -> Result<Edits, FileError> {
     let tree = &file.tree;
     let meant = meant_file.tree;
@@ -121,13 +136,13 @@ fn compare_places(
     for stray in tree.strays() {
         if let TextRef::Source(span) = stray.text {
             let start = paths.len();
-            paths.extend_from_slice(STRAY_PATH);
+            paths.extend_from_slice(ROOT_PATH);
             let path = Span::new(start, paths.len());
             // Whether anything covers it cannot be said; it was sealed all the same.
             found.push(FoundComment { span, text: stray.text, path, selected: true });
         }
     }
-    compare_comments(tree, found, &paths, meant_file, cipher)
+    compare_comments(tree, found, &paths, (meant_file, cipher), moved)
 }
 
 fn next_value(leaves: &mut Leaves<'_>, tree: &Tree) -> Option<NodeId> {
@@ -144,8 +159,8 @@ fn compare_comments(
     tree: &Tree,
     mut found: Vec<FoundComment>,
     paths: &[u8],
-    meant_file: &Meant<'_>,
-    cipher: &Cipher,
+    (meant_file, cipher): (&Meant<'_>, &Cipher),
+    moved: &mut Vec<MovedComment>,
 ) -> Result<Edits, FileError> {
     let &Meant { tree: meant, leaves, in_place } = meant_file;
     let mut planned: Vec<&PlainComment> = leaves.comments.iter().collect();
@@ -162,6 +177,7 @@ fn compare_comments(
         clear.extend(clear_texts.flat_map(|comment| lines(meant.text(comment.text))));
     }
     let mut edits = Edits::new();
+    let mut misplaced = false;
     let mut sealer = Sealer::new(cipher);
     let mut opened = SecretBytes::new();
     let mut planned = planned.into_iter();
@@ -187,20 +203,19 @@ fn compare_comments(
             planned.by_ref().filter(|comment| comment.sealed).find(&mut is_found)
         };
         let planned = planned.ok_or_else(unstable)?;
-        if !planned.sealed {
-            continue;
-        }
         let (path, planned_path) =
             (&paths[found.path.range()], &leaves.paths[planned.path.range()]);
-        if !found.selected {
+        let elsewhere = path != planned_path && (planned.sealed || !text.is_empty());
+        // One in clear may have come to stand among those that are sealed.
+        if elsewhere && !planned.is_stray && (planned.sealed || found.selected) {
+            let of_document = planned_path == ROOT_PATH;
+            moved.push(MovedComment { text: found.span, of_document });
+        }
+        if planned.sealed && !found.selected {
             // Beside the metadata SOPS may see a comment that it does not see in the plain text. It
             // stays sealed, even if the rule leaves others there in clear.
-            if planned_path == STRAY_PATH {
-                continue;
-            }
-            return Err(unstable());
-        }
-        if path != planned_path {
+            misplaced |= planned_path != ROOT_PATH;
+        } else if elsewhere && found.selected {
             let mut again = SecretBytes::new();
             sealer
                 .seal(ValueType::Comment, meant.text(planned.text), path, &mut again)
@@ -208,7 +223,7 @@ fn compare_comments(
             edits.replace(found.span, &again);
         }
     }
-    Ok(edits)
+    if misplaced { Err(unstable()) } else { Ok(edits) }
 }
 
 /// Returns the lines of a comment without what formats write differently.

@@ -9,7 +9,7 @@
 use crate::edits::Edits;
 use crate::format::{
     Block, Change, Detached, DuplicateMetadata, EmitError, FileFormat, Layout, MetadataLayout,
-    SyntaxError, repeated_key, repeated_keys,
+    MovedComment, SyntaxError, repeated_key, repeated_keys,
 };
 use crate::secret::SecretBytes;
 use crate::span::MAX_SOURCE;
@@ -39,6 +39,7 @@ mod append;
 mod block;
 mod block_scalar;
 mod emit;
+mod extent;
 #[cfg(test)]
 mod laws;
 mod properties;
@@ -94,6 +95,9 @@ impl FileFormat for Yaml {
     }
     fn attach(&self, tree: &Tree, block: &Block<'_>) -> Result<Edits, EmitError> {
         block::attach(tree, block)
+    }
+    fn hold_comments(&self, tree: &Tree, moved: &[MovedComment]) -> Edits {
+        block::hold_comments(tree.source(), moved)
     }
     fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError> {
         append::append(tree, map, key, value)

@@ -6,14 +6,16 @@
 
 use super::Yaml;
 use super::amend_flow;
-use super::block::{self, is_line_start, value_end};
+use super::block;
 use super::block_scalar::BlockScalar;
 use super::emit::{emit, write_one_line};
+use super::extent::{lines_end, value_end};
 use super::resolve::{Resolved, resolve_plain};
 use super::splice::{splice, write_out_aliases};
 use super::style::{Escapes, Shape, sops_style, write_double, write_single, write_spaces};
 use super::text::{
-    indent_step, line_break, line_end, line_start, newline_of, shift_lines, without_break,
+    indent_step, is_line_start, line_break, line_end, line_start, newline_of, shift_lines,
+    without_break,
 };
 use crate::edits::Edits;
 use crate::format::{Block, Change, EmitError, FileFormat as _, Layout};
@@ -163,7 +165,7 @@ impl<'t> Text<'t> {
             let scalar = BlockScalar::read(source, span);
             edits.replace(place(head, scalar.header.end as usize), &first);
             if !source[scalar.content.range()].ends_with(b"\n") {
-                without_break(&mut lines);
+                lines.resize(without_break(&lines).len());
             }
             edits.replace(scalar.content, &lines);
             return Some(edits);
@@ -178,7 +180,7 @@ impl<'t> Text<'t> {
         } else {
             line_end(source, end)
         };
-        without_break(&mut lines);
+        lines.resize(without_break(&lines).len());
         if !lines.is_empty() {
             let mut below = SecretBytes::from(self.newline);
             below.extend_from_slice(&lines);
@@ -260,7 +262,7 @@ impl<'t> Text<'t> {
             edits.insert(place, &entry);
         } else {
             let Some(root) = self.tree.documents().last() else { return Ok(None) };
-            without_break(&mut entry);
+            entry.resize(without_break(&entry).len());
             let closed = block::close_last_line(self.tree, root, &mut edits);
             let mut text = SecretBytes::from(if closed { &b""[..] } else { self.newline });
             text.extend_from_slice(&entry);
@@ -401,7 +403,7 @@ impl<'t> Text<'t> {
                 end = end.max(span.end as usize);
             }
         }
-        block::lines_end(self.source, end, self.source.len(), column + 1)
+        lines_end(self.source, end, self.source.len(), column + 1)
     }
 
     /// Returns where a new member goes: behind the last one, and the comments that stand below it
@@ -413,7 +415,7 @@ impl<'t> Text<'t> {
         let limit = limit.map_or(self.source.len(), |span| span.end as usize);
         // On the top level a comment in the first column may be of the next document.
         let column = if is_root { column } else { column.max(1) };
-        block::lines_end(self.source, self.end_of_value(last), limit, column)
+        lines_end(self.source, self.end_of_value(last), limit, column)
     }
 
     /// Returns the place of whole lines: with the break in front of them, if the last has none.
@@ -456,7 +458,7 @@ impl<'t> Text<'t> {
         let text = std::str::from_utf8(value.text(text)).ok()?;
         let node = self.tree.node(beside);
         let end = self.end_of_value(beside);
-        let below = block::lines_end(self.source, end, end, 0);
+        let below = lines_end(self.source, end, end, 0);
         let rest = &self.source[below..];
         let comment = rest.trim_ascii_start();
         let column = below + rest.len() - comment.len();

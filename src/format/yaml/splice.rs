@@ -17,7 +17,7 @@ use super::style::{
     Escapes, Shape, chomping, looks_typed, style_of, write_double, write_lines, write_single,
     write_spaces,
 };
-use super::text::{indent_step, line_break, line_end, newline_of};
+use super::text::{indent_step, line_break, line_end, newline_of, without_break};
 use crate::edits::Edits;
 use crate::format::{Change, EmitError};
 use crate::secret::SecretBytes;
@@ -368,7 +368,12 @@ impl<'t> Splicer<'t> {
         let old = matches!(node.site.style, Style::Literal | Style::Folded)
             .then(|| BlockScalar::read(self.source, span));
         match (old, block) {
-            (None, None) => self.edits.replace(span, text),
+            (None, None) => {
+                self.edits.replace(span, text);
+                if node.site.style == Style::Plain && text.starts_with(b"\"") {
+                    self.untab(span.end as usize);
+                }
+            }
             (Some(old), None) => {
                 self.reindent(node, span);
                 self.edits.replace(old.header, text);
@@ -379,7 +384,10 @@ impl<'t> Splicer<'t> {
                 let header = &text[..end];
                 let header = &header[..memchr::memchr2(b' ', b'\t', header).unwrap_or(end)];
                 if let Some(old) = old {
-                    let lines = &text[end + line_break(text, end)..];
+                    let mut lines = &text[end + line_break(text, end)..];
+                    if !matches!(self.source[span.range()].last(), Some(b'\n' | b'\r')) {
+                        lines = without_break(lines);
+                    }
                     self.edits.replace(old.header, header);
                     let whole = Span::new(old.content.start as usize, span.end as usize);
                     self.edits.replace(whole, lines);
@@ -387,8 +395,7 @@ impl<'t> Splicer<'t> {
                     let at = line_end(self.source, span.end as usize);
                     let mut lines = &text[end..];
                     if at < self.source.len() {
-                        lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-                        lines = lines.strip_suffix(b"\r").unwrap_or(lines);
+                        lines = without_break(lines);
                     }
                     self.edits.replace(span, header);
                     self.edits.insert(at, lines);

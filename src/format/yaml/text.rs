@@ -24,6 +24,19 @@ pub(super) fn line_start(source: &[u8], at: usize) -> usize {
     memchr::memrchr2(b'\n', b'\r', &source[..at]).map_or(0, |at| at + 1)
 }
 
+/// Returns whether a line begins at `at`, behind another one.
+pub(super) fn is_line_start(source: &[u8], at: usize) -> bool {
+    matches!(source[..at].last(), Some(b'\n' | b'\r'))
+}
+
+/// Returns whether a text has nothing but blanks and comments.
+pub(super) fn is_bare(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    text.split(|byte| matches!(byte, b'\n' | b'\r'))
+        .map(<[u8]>::trim_ascii_start)
+        .all(|line| line.is_empty() || line.starts_with(b"#"))
+}
+
 /// Returns the line break that the text uses, by its first line.
 pub(super) fn newline_of(source: &[u8]) -> &'static [u8] {
     let end = line_end(source, 0);
@@ -48,13 +61,10 @@ pub(super) fn shift_lines(text: &[u8], columns: usize, newline: &[u8]) -> Secret
     out
 }
 
-/// Removes the last line break.
-pub(super) fn without_break(text: &mut SecretBytes) {
-    for end in [b'\n', b'\r'] {
-        if text.last() == Some(&end) {
-            text.resize(text.len() - 1);
-        }
-    }
+/// Returns a text without its last line break.
+pub(super) fn without_break(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r").unwrap_or(text)
 }
 
 /// Returns how many spaces a level of the text has, by its first nested block map or list.

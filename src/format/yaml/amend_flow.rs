@@ -1,8 +1,8 @@
 //! One change inside of a flow collection: `[...]` or `{...}`.
 
 use super::amend::{self, Text};
-use super::block::{commas_and_comments, flow_entry, flow_removal, value_end};
 use super::emit::{FlowQuotes, write_flow, write_flow_key};
+use super::extent::{commas_and_comments, flow_entry, flow_removal, value_end};
 use super::text::{line_break, line_end, line_start};
 use crate::edits::Edits;
 use crate::format::EmitError;

@@ -1,0 +1,111 @@
+//! Where values, entries and the lines of them end.
+
+use super::block_scalar::BlockScalar;
+use super::text::{is_line_start, line_break, line_end};
+use crate::span::Span;
+use crate::tree::{NodeId, Style, Tree};
+
+/// Returns where the lines end that hold the text up to `last`, and those of comments below in
+/// `column` or farther right.
+pub(super) fn lines_end(source: &[u8], last: usize, limit: usize, column: usize) -> usize {
+    let mut end = if is_line_start(source, last) {
+        last
+    } else {
+        let end = line_end(source, last);
+        end + line_break(source, end)
+    };
+    let mut at = end;
+    while at < limit {
+        let line_end = line_end(source, at);
+        let line = &source[at..line_end];
+        at = line_end + line_break(source, line_end);
+        let text = line.trim_ascii_start();
+        if text.starts_with(b"#") && line.len() - text.len() >= column {
+            end = at;
+        } else if !text.is_empty() {
+            break;
+        }
+    }
+    end
+}
+
+/// Returns the offset after the last byte of a value, which may have many parts; the blank lines
+/// behind a block scalar are not counted.
+pub(super) fn value_end(tree: &Tree, id: NodeId) -> usize {
+    let mut end = 0;
+    for node in &tree.nodes()[id.index()..tree.node(id).end()] {
+        if node.kind.is_comment() {
+            continue;
+        }
+        let key = node.key.and_then(|key| key.span);
+        for span in [key, node.site.properties].into_iter().flatten() {
+            end = end.max(span.end as usize);
+        }
+        let Some(span) = node.span else {
+            continue;
+        };
+        let here = match node.site.style {
+            Style::Block if node.kind.is_container() => continue,
+            Style::Literal | Style::Folded => {
+                let scalar = BlockScalar::read(tree.source(), span);
+                if scalar.content.is_empty() { scalar.header.end } else { scalar.content.end }
+            }
+            _ => span.end,
+        };
+        end = end.max(here as usize);
+    }
+    end
+}
+
+/// Returns the place of an entry of a flow map, without commas.
+pub(super) fn flow_entry(tree: &Tree, id: NodeId) -> Span {
+    let node = tree.node(id);
+    let end = value_end(tree, id);
+    let start = node.key.and_then(|key| key.span).map_or(end, |span| span.start as usize);
+    let before = tree.source()[..start].trim_ascii_end();
+    let start = if before.ends_with(b"?") { before.len() - 1 } else { start };
+    Span::new(start.min(end), end)
+}
+
+/// Returns what to remove so that a flow map has no longer the entry at `entry`.
+pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
+    let (start, end) = (entry.start as usize, entry.end as usize);
+    let before = source[..start].trim_ascii_end();
+    let skip = |from: usize| {
+        let rest = &source[from..];
+        from + rest.len() - rest.trim_ascii_start().len()
+    };
+    let after = skip(end);
+    let comma_before = before.ends_with(b",");
+    if source.get(after) == Some(&b',') {
+        let next = skip(after + 1);
+        if comma_before && matches!(source.get(next), Some(b'}' | b'#')) {
+            return Span::new(start, after + 1);
+        }
+        return Span::new(start, next);
+    }
+    if comma_before {
+        return Span::new(before.len() - 1, end);
+    }
+    entry
+}
+
+/// Looks through what stands between the last entry of a flow map and its `}`: returns the offset
+/// of a comma, and whether there are comments.
+pub(super) fn commas_and_comments(text: &[u8]) -> (Option<usize>, bool) {
+    let mut at = 0;
+    let mut comment = false;
+    let mut comma = None;
+    while at < text.len() {
+        match text[at] {
+            b'#' => {
+                comment = true;
+                at = line_end(text, at);
+            }
+            b',' if comma.is_none() => comma = Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    (comma, comment)
+}
