@@ -34,7 +34,6 @@ mod token;
 
 // The writer.
 mod amend;
-mod amend_flow;
 mod append;
 mod block;
 mod block_scalar;

@@ -2,21 +2,21 @@
 //!
 //! An alias stands for the text of its anchor. Where the change is inside of one of the two, the
 //! aliases concerned are written out first, as SOPS reads them: the others keep what they had.
-//! What stands in braces is changed in [`super::amend_flow`], everything else line by line here.
+//! What stands in braces is changed in [`flow`], everything else line by line here.
 
+mod extent;
+mod flow;
+mod render;
+
+use self::extent::without_break_at;
+use self::render::is_spelled;
 use super::Yaml;
-use super::amend_flow;
 use super::block;
 use super::block_scalar::BlockScalar;
-use super::emit::{emit, write_one_line};
-use super::extent::{lines_end, value_end};
-use super::resolve::{Resolved, resolve_plain};
+use super::emit::emit;
 use super::splice::{splice, write_out_aliases};
-use super::style::{Escapes, Shape, sops_style, write_double, write_single, write_spaces};
-use super::text::{
-    indent_step, is_line_start, line_break, line_end, line_start, newline_of, shift_lines,
-    without_break,
-};
+use super::style::write_spaces;
+use super::text::{is_line_start, line_end, line_start, newline_of, without_break};
 use crate::edits::Edits;
 use crate::format::{Block, Change, EmitError, FileFormat as _, Layout};
 use crate::secret::SecretBytes;
@@ -128,7 +128,7 @@ impl<'t> Text<'t> {
             return self.replace_leaf(id, value, root, operation);
         }
         if node.site.flow {
-            return amend_flow::replace(self, id, value);
+            return flow::replace(self, id, value);
         }
         let rendered = self.rendered(id, node.key.is_none(), value)?;
         Ok(self.rewrite(id, rendered))
@@ -223,7 +223,7 @@ impl<'t> Text<'t> {
             return match is_root {
                 true if self.tree.documents().count() == 1 => self.fill_root(&whole),
                 true => Ok(None),
-                false if node.site.flow => amend_flow::replace(self, container, &whole),
+                false if node.site.flow => flow::replace(self, container, &whole),
                 false => {
                     let rendered = self.rendered(container, node.key.is_none(), &whole)?;
                     Ok(self.rewrite(container, rendered))
@@ -231,7 +231,7 @@ impl<'t> Text<'t> {
             };
         };
         if node.site.style == Style::Flow {
-            return amend_flow::append(self, container, last, key, value);
+            return flow::append(self, container, last, key, value);
         }
         let mut entry = SecretBytes::new();
         let column = self.tree.node(last).site.indent as usize;
@@ -283,7 +283,7 @@ impl<'t> Text<'t> {
         let members: Vec<NodeId> = self.members(container).collect();
         let position = members.iter().position(|&member| member == id)?;
         if self.tree.node(container).site.style == Style::Flow {
-            return amend_flow::remove(self, id);
+            return flow::remove(self, id);
         }
         let start = self.start(id);
         let end = self.end_of_lines(id);
@@ -332,197 +332,6 @@ impl<'t> Text<'t> {
         }
         Some(edits)
     }
-
-    /// Returns the collection that holds `id`.
-    pub(super) fn container(&self, id: NodeId) -> Option<NodeId> {
-        let nodes = self.tree.nodes();
-        let at = (0..id.index()).rev().find(|&at| nodes[at].end() > id.index())?;
-        self.tree.id_at(at)
-    }
-
-    /// Returns where an entry or member begins: its key, or its dash.
-    fn start(&self, id: NodeId) -> usize {
-        let node = self.tree.node(id);
-        if let Some(span) = node.key.and_then(|key| key.span) {
-            let before = self.source[..span.start as usize].trim_ascii_end();
-            return match before.last() {
-                Some(b'?') => before.len() - 1,
-                _ => span.start as usize,
-            };
-        }
-        self.head_end(id).map_or(0, |head| head - 1)
-    }
-
-    /// Returns the offset behind the colon or dash of an entry or member.
-    pub(super) fn head_end(&self, id: NodeId) -> Option<usize> {
-        let node = self.tree.node(id);
-        if let Some(key) = node.key {
-            let span = key.span?;
-            let end = span.end as usize;
-            // The colon of a key behind `?` begins a line of its own.
-            let explicit = self.source[..span.start as usize].trim_ascii_end().ends_with(b"?");
-            let is_blank = |byte: u8| byte == b' ' || explicit && byte.is_ascii_whitespace();
-            let blanks = self.source[end..].iter().take_while(|&&byte| is_blank(byte)).count();
-            return (self.source.get(end + blanks) == Some(&b':')).then_some(end + blanks + 1);
-        }
-        let value = node.span?.start;
-        let value = node.site.properties.map_or(value, |before| before.start.min(value)) as usize;
-        // The dash stands in the column of the list, above comments and blank lines maybe.
-        let mut line = line_start(self.source, value);
-        loop {
-            let dash = line + node.site.indent as usize;
-            if dash < value && self.source[dash] == b'-' {
-                return Some(dash + 1);
-            }
-            let text = self.source[line..value].trim_ascii_start();
-            if line == 0 || !(text.is_empty() || text.starts_with(b"#")) {
-                return None;
-            }
-            line = line_start(self.source, without_break_at(self.source, line));
-        }
-    }
-
-    /// Returns where the text of a value ends; behind the colon or dash, if it has none.
-    fn end_of_value(&self, id: NodeId) -> usize {
-        match self.tree.node(id).span {
-            Some(span) if !span.is_empty() => value_end(self.tree, id),
-            _ => self.head_end(id).unwrap_or_default(),
-        }
-    }
-
-    /// Returns where the lines of an entry end, with the comment behind it and those below it that
-    /// stand farther right.
-    fn end_of_lines(&self, id: NodeId) -> usize {
-        let column = self.tree.node(id).site.indent as usize;
-        let node = self.tree.node(id);
-        let mut end = self.end_of_value(id);
-        if let (Style::Literal | Style::Folded, Some(span)) = (node.site.style, node.span) {
-            let header = BlockScalar::read(self.source, span).header;
-            // The blank lines behind it are its own then.
-            if self.source[header.range()].contains(&b'+') {
-                end = end.max(span.end as usize);
-            }
-        }
-        lines_end(self.source, end, self.source.len(), column + 1)
-    }
-
-    /// Returns where a new member goes: behind the last one, and the comments that stand below it
-    /// in its column.
-    fn end_of_members(&self, container: NodeId, last: NodeId, column: usize) -> usize {
-        let is_root = self.tree.documents().any(|root| root == container);
-        let limit = self.tree.documents().find(|&root| self.tree.node(root).end() > last.index());
-        let limit = limit.and_then(|root| self.tree.node(root).span);
-        let limit = limit.map_or(self.source.len(), |span| span.end as usize);
-        // On the top level a comment in the first column may be of the next document.
-        let column = if is_root { column } else { column.max(1) };
-        lines_end(self.source, self.end_of_value(last), limit, column)
-    }
-
-    /// Returns the place of whole lines: with the break in front of them, if the last has none.
-    fn whole_lines(&self, start: usize, end: usize) -> Span {
-        let is_open = end == self.source.len() && !is_line_start(self.source, end);
-        let from = if is_open { start - self.break_before(start) } else { start };
-        place(from, end)
-    }
-
-    fn break_before(&self, at: usize) -> usize {
-        at - without_break_at(self.source, at)
-    }
-
-    /// Returns the text of a value behind a key or dash in the column of `beside`.
-    fn rendered(&self, beside: NodeId, in_list: bool, value: &Tree) -> Result<Rendered, EmitError> {
-        if let Some(text) = self.text_above_comment(beside, value) {
-            let mut first = SecretBytes::from(" ");
-            write_double(&mut first, text, Escapes::Sops);
-            return Ok(Rendered { first, lines: SecretBytes::new() });
-        }
-        let step = if in_list { Component::Index(0) } else { Component::Key("k".to_owned()) };
-        let whole = nested(&[step], value).map_err(|error| EmitError::whole(error.to_string()))?;
-        let indent = Some(indent_step(self.tree) as u32);
-        let layout = Layout { indent, ..Layout::default() };
-        let text = emit(&whole, &layout)?;
-        let column = self.tree.node(beside).site.indent as usize;
-        let head = if in_list { 1 } else { 2 };
-        let line = line_end(&text, 0);
-        let first = SecretBytes::from(&text[head..line]);
-        let lines = shift_lines(&text[line + line_break(&text, line)..], column, self.newline);
-        Ok(Rendered { first, lines })
-    }
-
-    /// Returns the text of `value`, where it would be a block of lines and a comment stands below
-    /// that would become a part of it.
-    fn text_above_comment<'v>(&self, beside: NodeId, value: &'v Tree) -> Option<&'v str> {
-        let Some(NodeKind::Text(text)) = value.nodes().first().map(|node| node.kind) else {
-            return None;
-        };
-        let text = std::str::from_utf8(value.text(text)).ok()?;
-        let node = self.tree.node(beside);
-        let end = self.end_of_value(beside);
-        let below = lines_end(self.source, end, end, 0);
-        let rest = &self.source[below..];
-        let comment = rest.trim_ascii_start();
-        let column = below + rest.len() - comment.len();
-        let column = column - line_start(self.source, column);
-        let is_below = comment.starts_with(b"#") && column > node.site.indent as usize;
-        (is_below && sops_style(text) == Style::Literal).then_some(text)
-    }
-
-    /// Returns a key with the quotes of another; `None` for one that needs more than a line.
-    fn key_like(&self, model: NodeId, key: &str) -> Option<SecretBytes> {
-        let mut out = SecretBytes::new();
-        let model = self.tree.node(model).key?.span?;
-        let style = sops_style(key);
-        if style == Style::Literal || key.len() > LONGEST_KEY {
-            return None;
-        }
-        match self.source[model.start as usize] {
-            b'"' => write_double(&mut out, key, Escapes::Few),
-            b'\'' if Shape::of(key).reads_single() => write_single(&mut out, key),
-            _ => write_one_line(&mut out, key, style),
-        }
-        Some(out)
-    }
-
-    /// Returns a text in quotes, where all other texts of the collection have the same.
-    fn quoted_like(&self, container: NodeId, value: &Tree, root: NodeId) -> Option<SecretBytes> {
-        let NodeKind::Text(text) = value.node(root).kind else { return None };
-        let text = std::str::from_utf8(value.text(text)).ok()?;
-        let mut styles = self
-            .members(container)
-            .map(|id| self.tree.node(id))
-            .filter(|node| matches!(node.kind, NodeKind::Text(_)))
-            .map(|node| node.site.style);
-        let style = styles.next()?;
-        if styles.any(|other| other != style) {
-            return None;
-        }
-        let mut out = SecretBytes::new();
-        match style {
-            Style::DoubleQuoted => write_double(&mut out, text, Escapes::Few),
-            Style::SingleQuoted if Shape::of(text).reads_single() => write_single(&mut out, text),
-            _ => return None,
-        }
-        Some(out)
-    }
-}
-
-/// The longest key in bytes that is written on the line of its value.
-const LONGEST_KEY: usize = 128;
-
-/// Returns whether a number of JSON is the same in YAML as it is spelled.
-fn is_spelled(kind: NodeKind, text: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else { return false };
-    match (kind, resolve_plain(text)) {
-        (NodeKind::Float(number), Resolved::Float(other)) => number.to_bits() == other.to_bits(),
-        _ => false,
-    }
-}
-
-/// Returns the offset in front of the line break that ends at `at`, if there is one.
-fn without_break_at(source: &[u8], at: usize) -> usize {
-    let before = &source[..at];
-    let cut = before.strip_suffix(b"\n").unwrap_or(before);
-    cut.strip_suffix(b"\r").unwrap_or(cut).len()
 }
 
 /// Returns the place from `start` to `end`. In a layout that was not thought of they may be the

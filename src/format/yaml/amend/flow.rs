@@ -1,9 +1,9 @@
 //! One change inside of a flow collection: `[...]` or `{...}`.
 
-use super::amend::{self, Text};
-use super::emit::{FlowQuotes, write_flow, write_flow_key};
-use super::extent::{commas_and_comments, flow_entry, flow_removal, value_end};
-use super::text::{line_break, line_end, line_start};
+use super::super::emit::{FlowQuotes, write_flow, write_flow_key};
+use super::super::extent::{commas_and_comments, flow_entry, flow_removal, value_end};
+use super::super::text::{line_break, line_end, line_start};
+use super::{Text, place};
 use crate::edits::Edits;
 use crate::format::EmitError;
 use crate::secret::SecretBytes;
@@ -33,7 +33,7 @@ pub(super) fn replace(
     let start = node.site.properties.map_or(span.start, |before| before.start.min(span.start));
     let mut edits = Edits::new();
     let mut result = Ok(());
-    let place = amend::place(start as usize, value_end(text.tree, id));
+    let place = place(start as usize, value_end(text.tree, id));
     edits.replace_with(place, |out| result = write_flow(out, value, root, quotes));
     result?;
     Ok(Some(edits))
@@ -127,12 +127,12 @@ fn member_span(text: &Text<'_>, id: NodeId) -> Option<Span> {
         None => {
             let start =
                 node.site.properties.map_or(span.start, |before| before.start.min(span.start));
-            amend::place(start as usize, value_end(text.tree, id))
+            place(start as usize, value_end(text.tree, id))
         }
         Some(_) if span.is_empty() => {
             let entry = flow_entry(text.tree, id);
             let end = text.head_end(id).unwrap_or(entry.end as usize);
-            amend::place(entry.start as usize, end)
+            place(entry.start as usize, end)
         }
         Some(_) => flow_entry(text.tree, id),
     })
