@@ -13,6 +13,7 @@ mod commands;
 mod errors;
 mod files;
 mod keys;
+mod memory;
 mod peers;
 mod random;
 mod readme;
