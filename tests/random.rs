@@ -54,13 +54,12 @@ enum Known {
     /// one line, where there is no place for them. As long as encfile alone has written the file,
     /// the alias comes back.
     CommentOfAlias,
-    /// SOPS prints a text that it could not read back as the same: an indentation indicator in a
-    /// list, `!!merge <<` for the value `<<`, escapes behind U+FEFF, backquotes of INI that it
-    /// forgets. What encfile prints for the same file, SOPS reads as it reads the original.
+    /// SOPS prints what it does not read back as the original: an indentation indicator in a list,
+    /// nothing for an empty list with a comment, quotes of INI that it takes off. What encfile
+    /// prints for the same file, SOPS reads as the original.
     Misspelled,
-    /// The values are the same, and a comment stands at another place, or a text is in other
-    /// quotes: to be mended. There may be few of these.
-    LaidOutOtherwise,
+    /// SOPS prints in another way what it reads as the same: see [`is_respelled`].
+    Respelled,
     /// SOPS cannot read the file that it wrote.
     UnreadableForSops,
     /// SOPS fails with a stack trace.
@@ -82,7 +81,7 @@ impl Known {
             Known::CommentDropped => "comment dropped by SOPS",
             Known::CommentOfAlias => "comment not copied to an alias",
             Known::Misspelled => "misspelled by SOPS",
-            Known::LaidOutOtherwise => "laid out otherwise",
+            Known::Respelled => "spelled otherwise",
             Known::UnreadableForSops => "unreadable for SOPS",
             Known::PanicOfSops => "panic of SOPS",
             Known::Stricter => "refused by encfile on purpose",
@@ -194,9 +193,6 @@ fn random_files_go_both_ways_between_encfile_and_sops() {
         .filter(|path| path.extension().is_some_and(|ending| ending != "yaml"))
         .collect();
     peers::assert_valid(&files);
-    // To be mended: comments at nested lists and in braces, and texts that begin with a blank.
-    let otherwise = counts.get(Known::LaidOutOtherwise.name()).copied().unwrap_or_default();
-    assert!(otherwise * 100 <= documents, "seed {seed}: {counts:?}");
     // Files that nobody reads, and differences that are excused, say nothing.
     let same = counts.get("same").copied().unwrap_or_default();
     assert!(same * 100 >= documents * 70, "seed {seed}: {counts:?}");
@@ -354,13 +350,11 @@ impl Judge<'_> {
                 Some(Known::CommentMoved)
             } else if same
                 && has_comments_of(&printed, &plain)
-                && invents_no_comment(&printed, &sample.text)
+                && invents_no_comment(&printed, &(sample.text.clone() + &plain))
             {
                 Some(Known::CommentDropped)
             } else if same && has_aliases(sample) && invents_no_comment(&printed, &sample.text) {
                 Some(Known::CommentOfAlias)
-            } else if has_same_values(sample, &printed, &plain) {
-                Some(Known::LaidOutOtherwise)
             } else {
                 let ours = without_metadata(&String::from_utf8_lossy(&ours));
                 return wrong("SOPS prints another text", &[&printed, &expected, &plain, &ours]);
@@ -374,24 +368,23 @@ impl Judge<'_> {
             Ok(opened) if opened != expected => {
                 let (read, plain) = (normal(&opened), normal(&sample.text));
                 let (read, plain) = (read.unwrap_or_default(), plain.unwrap_or_default());
+                let again = normal(&expected).unwrap_or_default();
+                // `-0.0` is written as `-0`, and read as 0: by SOPS of both.
+                let zero = |word| if word == "-0" { "0" } else { word };
+                let values = |text| words(text).map(zero).collect::<Vec<_>>();
+                let (data, original) = (values(&read), values(&plain));
+                let reread = values(&again);
                 // In a block scalar there may be lines that look like comments.
                 let comments =
                     has_comments_of(&opened, &expected) || has_comments_of(&read, &plain);
-                // `-0.0` is written as `-0`, and read as 0: by SOPS of both.
-                let again = normal(&expected).unwrap_or_default();
-                let data = without_comments(&read);
-                let data =
-                    [&plain, &again, &expected].iter().any(|text| data == without_comments(text));
-                let same = data && comments;
                 // A comment at a nested list, which SOPS moves, moves the list's dashes as well.
-                known = if same && words(&opened).eq(words(&expected)) {
+                let moved = words(&opened).eq(words(&expected));
+                known = if moved && comments && has_same_values(sample, &opened, &expected) {
                     Some(Known::CommentMoved)
-                } else if is_misspelled(sample.name, &expected)
-                    && (same || has_same_values(sample, &opened, &sample.text))
-                {
+                } else if reread != original && data == original {
                     Some(Known::Misspelled)
-                } else if has_same_values(sample, &opened, &expected) {
-                    Some(Known::LaidOutOtherwise)
+                } else if reread == data && is_respelled(sample.name, &expected) {
+                    Some(Known::Respelled)
                 } else {
                     let theirs = without_metadata(&theirs);
                     let all: [&dyn fmt::Display; 5] = [&opened, &expected, &read, &plain, &theirs];
@@ -447,8 +440,9 @@ fn without_metadata(text: &str) -> String {
     rest
 }
 
-/// Returns whether a text has what marks the places where SOPS spells a value wrongly.
-fn is_misspelled(format: &str, text: &str) -> bool {
+/// Returns whether a text has what encfile spells otherwise: an indentation indicator, which SOPS
+/// writes wrongly in lists, `!!merge <<` for the text `<<`, escapes behind U+FEFF.
+fn is_respelled(format: &str, text: &str) -> bool {
     let indicator = |line: &str| {
         let header = line.rsplit(' ').next().unwrap_or_default().trim_end_matches(['-', '+']);
         header.strip_prefix('|').is_some_and(|digit| digit.parse::<u8>().is_ok())
@@ -457,7 +451,6 @@ fn is_misspelled(format: &str, text: &str) -> bool {
         "yaml" => {
             text.contains("!!merge <<") || text.contains("\\uFEFF") || text.lines().any(indicator)
         }
-        "ini" => text.contains(['"', '\'', '\\', '#']),
         _ => false,
     }
 }
