@@ -205,14 +205,17 @@ fn credentials_come_from_a_process_once_for_all_keys() {
 fn a_process_that_fails_is_named_without_its_output() {
     let aws = Aws::new();
     let sandbox = without_credentials(&aws.url());
-    sandbox.program("login", "#!/bin/sh\necho canary\nexit 3\n");
     write_home(&sandbox, "config", "[profile ops]\ncredential_process = login\n");
-    sandbox
-        .encfile(["encrypt", "--kms", KEY, "--aws-profile", "ops", "plain.yaml"])
-        .go()
-        .code(1)
-        .no_stdout()
-        .says(["operation error KMS: Encrypt, get credentials: ", "external process", "status: 3"]);
+    let encrypt = ["encrypt", "--kms", KEY, "--aws-profile", "ops", "plain.yaml"];
+    let operation = "operation error KMS: Encrypt, get credentials: ";
+    sandbox.program("login", "#!/bin/sh\necho canary\nexit 3\n");
+    let outcome = sandbox.encfile(encrypt).go().code(1).no_stdout();
+    outcome.says([operation, "external process", "status: 3"]);
+    for printed in ["canary", "{\"Version\": 1, \"SecretAccessKey\": \"canary\"}", "{\"canary\": }"]
+    {
+        sandbox.program("login", &format!("#!/bin/sh\necho '{printed}'\n"));
+        sandbox.encfile(encrypt).go().code(1).no_stdout().says([operation]);
+    }
 }
 
 #[test]
@@ -446,7 +449,7 @@ fn who_has_no_credentials_reads_where_they_were_looked_for() {
     .says(["What could unwrap them was looked for in:\n  AWS_ACCESS_KEY_ID: not set\n"]);
     let role = format!("role: {ROLE}\n          aws_profile: \"\"");
     changed(
-        &sandbox.env("AWS_ACCESS_KEY_ID", "A").env("AWS_SECRET_ACCESS_KEY", "canary"),
+        sandbox.env("AWS_ACCESS_KEY_ID", "A").env("AWS_SECRET_ACCESS_KEY", "canary"),
         &["--kms", KEY],
         "aws_profile: \"\"",
         &role,
@@ -469,8 +472,8 @@ fn who_is_not_logged_in_reads_how_to() {
     write_home(&sandbox, "config", LOGIN);
     changed(&sandbox, &["--kms", KEY], "aws_profile: \"\"", "aws_profile: ops");
     sandbox.encfile(["decrypt", "app.yaml"]).go().code(128).no_stdout().says([
-        "operation error KMS: Decrypt, get credentials: ",
-        "; log in again: `aws sso login --profile ops`\n",
+        "operation error KMS: Decrypt, get credentials: failed to load the cached SSO token; log in \
+         again: `aws sso login --profile ops`\n",
     ]);
 }
 

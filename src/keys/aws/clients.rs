@@ -40,7 +40,7 @@ use super::failure;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long a server may take to answer. A request that got no answer is sent again, as often as
-/// AWS_MAX_ATTEMPTS says, which is three times.
+/// `AWS_MAX_ATTEMPTS` says, which is three times.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// How long it may take to get credentials: somebody may have to type the code of a token into a
@@ -78,7 +78,7 @@ pub(super) struct Clients {
     host: Arc<dyn Host>,
     http: OnceLock<Result<SharedHttpClient, String>>,
     profiles: Shared<Option<String>, Result<SdkConfig, NoConfig>>,
-    clients: Shared<Account, Result<Client, String>>,
+    connected: Shared<Account, Result<Client, String>>,
     told: Mutex<HashSet<String>>,
     has_no_credentials: AtomicBool,
 }
@@ -101,7 +101,7 @@ impl OwnCredentials for Clients {
             host: Arc::clone(host),
             http: OnceLock::new(),
             profiles: Mutex::default(),
-            clients: Mutex::default(),
+            connected: Mutex::default(),
             told: Mutex::default(),
             has_no_credentials: AtomicBool::new(false),
         }
@@ -210,7 +210,7 @@ impl Clients {
             };
             format!("could not load AWS config: {why}")
         })?;
-        once(&self.clients, account.as_ref(), || wait(self.connect(&account, &base)))
+        once(&self.connected, account.as_ref(), || wait(self.connect(&account, &base)))
     }
 
     /// Returns the configuration for a profile, or that of the environment; the region is not part
@@ -257,6 +257,7 @@ async fn load(
         .timeout_config(timeouts)
         .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build());
     if let Some(name) = profile {
+        #[expect(clippy::default_trait_access, reason = "`aws-config` has no name for the type")]
         let all = profile::load(&Fs::real(), &Env::real(), &Default::default(), None)
             .await
             .map_err(|error| NoConfig::Failed(failure::reason(&error)))?;

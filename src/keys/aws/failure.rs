@@ -82,7 +82,7 @@ pub(super) fn reason(error: &(dyn Error + 'static)) -> String {
 
 /// Beginnings of messages behind which there is always a cause.
 const EMPTY: &[&str] = &[
-    "an error occurred while loading credentials",
+    "an error occurred while loading ",
     "the credentials provider was not properly configured",
     "unexpected credentials error",
     "client error",
@@ -111,8 +111,11 @@ fn advice(code: &str, account: &Account) -> String {
     }
 }
 
+/// Returns whether a login is missing or over: what the code for it, or its server, says then.
 fn is_about_login(why: &str) -> bool {
-    why.contains("SSO") || why.contains("sso") || why.contains("ExpiredToken")
+    ["SSO", "/sso/cache/", "ExpiredToken", "UnauthorizedException"]
+        .iter()
+        .any(|sign| why.contains(sign))
 }
 
 fn login(account: &Account) -> String {
