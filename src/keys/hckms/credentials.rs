@@ -46,15 +46,17 @@ pub(super) struct AccessKey {
     pub(super) origin: String,
 }
 
+/// Looks in a place; the text is the address of the metadata server.
+type Place = fn(&dyn Host, &str) -> Result<AccessKey, String>;
+
 /// Finds the access key.
 ///
 /// # Errors
 /// What was wrong in each place, a line each.
 pub(super) fn find(host: &dyn Host, metadata: &str) -> Result<AccessKey, Vec<String>> {
-    let mut looked_in = Vec::new();
-    type Place = fn(&dyn Host, &str) -> Result<AccessKey, String>;
     let places: [Place; 3] =
         [|host, _| of_environment(host), |host, _| of_profile(host), of_machine];
+    let mut looked_in = Vec::new();
     for place in places {
         match place(host, metadata) {
             Ok(key) => return Ok(key),
