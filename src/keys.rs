@@ -30,7 +30,7 @@ mod kind;
 pub mod pgp;
 #[cfg(feature = "runtime")]
 mod runtime;
-#[cfg(all(test, any(feature = "azure", feature = "gcp")))]
+#[cfg(all(test, any(feature = "azure", feature = "gcp", feature = "huawei")))]
 mod testing;
 pub mod unknown;
 mod unwrap;

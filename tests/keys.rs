@@ -2,11 +2,13 @@
 
 #[cfg(feature = "aws")]
 mod aws;
-mod hc_vault;
-mod hckms;
 mod azure;
 mod clouds;
 mod gcp;
+#[cfg(feature = "hc-vault")]
+mod hc_vault;
+#[cfg(feature = "huawei")]
+mod hckms;
 mod pgp;
 mod stand_in;
 
