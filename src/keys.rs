@@ -33,7 +33,7 @@ pub mod remote;
 #[cfg(feature = "runtime")]
 pub(crate) mod runtime;
 mod services;
-#[cfg(all(test, any(feature = "azure", feature = "gcp")))]
+#[cfg(all(test, any(feature = "azure", feature = "gcp", feature = "huawei")))]
 mod testing;
 pub mod unknown;
 mod unwrap;

@@ -5,8 +5,11 @@ mod aws;
 mod azure;
 mod clouds;
 mod gcp;
+#[cfg(feature = "hc-vault")]
 mod hc_vault;
+#[cfg(feature = "huawei")]
 mod hckms;
+#[cfg(feature = "keyservice")]
 mod keyservice;
 mod pgp;
 mod stand_in;

@@ -54,7 +54,7 @@ impl Subject {
         let (text, stamp) =
             context.read_with_stamp(path).map_err(|failure| context.not_read(path, failure))?;
         let file = context.parse_encrypted(text, path, path, types.input())?;
-        let (opened, data_key) = context.open(file, path, opening.ignore_mac, &order)?;
+        let (opened, data_key) = context.open(file, (path, path), opening.ignore_mac, &order)?;
         let format = opened.format();
         let (metadata, previous) =
             opened.into_previous().map_err(|failure| error::encrypt(path, failure))?;

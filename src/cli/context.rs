@@ -161,19 +161,19 @@ impl Context {
         EncryptedFile::parse(format, text).map_err(failed)
     }
 
-    /// Opens an encrypted file.
+    /// Opens an encrypted file, which is called `name` for its creation rule.
     ///
     /// # Errors
     /// If its data key cannot be recovered, or it does not decrypt.
     pub fn open(
         &self,
         file: EncryptedFile,
-        path: &Path,
+        (path, name): (&Path, &Path),
         ignore_mac: bool,
         order: &[&str],
     ) -> Result<(DecryptedFile, DataKey), CliError> {
         let failed = |error: FileError| error::decrypt(path, error, &self.credentials);
-        let key = self.data_key(&file, path, order).map_err(|mut error| {
+        let key = self.data_key(&file, name, order).map_err(|mut error| {
             self.name_owners(&mut error, path);
             failed(error)
         })?;
@@ -196,15 +196,15 @@ impl Context {
         Ok((opened, key))
     }
 
-    /// Recovers the data key of a file. What its creation rule names is the user's word: a server
-    /// that stands there is asked.
+    /// Recovers the data key of the file called `name`. What its creation rule names is the user's
+    /// word: a server that stands there is asked.
     ///
     /// # Errors
     /// If that cannot be done.
     pub fn data_key(
         &self,
         file: &EncryptedFile,
-        path: &Path,
+        name: &Path,
         order: &[&str],
     ) -> Result<DataKey, FileError> {
         let metadata = file.metadata();
@@ -213,7 +213,7 @@ impl Context {
             return file.data_key(&self.credentials, order);
         }
         let mut groups = metadata.groups.clone();
-        creation_rule::adopt_keys(self, self.config.as_deref(), path, &mut groups);
+        creation_rule::adopt_keys(self, self.config.as_deref(), name, &mut groups);
         Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
     }
 

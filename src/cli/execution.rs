@@ -136,7 +136,7 @@ pub fn opened(
     let order = decryption_order(context.personality, arguments.decryption_order.as_deref())?;
     let text = context.read(path).map_err(|failure| context.not_read(path, failure))?;
     let file = context.parse_encrypted(text, path, path, format)?;
-    Ok(context.open(file, path, false, &order)?.0)
+    Ok(context.open(file, (path, path), false, &order)?.0)
 }
 
 /// Becomes the user who is asked for.

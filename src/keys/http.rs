@@ -67,7 +67,8 @@ pub(super) struct Tls<'p> {
     pub(super) is_unchecked: bool,
 }
 
-/// A client with connections that are used again. A clone is the same client.
+/// A client with connections that are used again. A clone is the same client. What goes to this
+/// machine goes past the proxy of the environment, as with Go's clients: it would carry a token off.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     agent: Agent,
@@ -181,13 +182,16 @@ impl Client {
         &self,
         message: http::Request<S>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let limited = self
+        let is_here = is_loopback(message.uri());
+        let mut limited = self
             .agent
             .configure_request(message)
             .timeout_connect(Some(self.connect))
-            .timeout_global(Some(self.total))
-            .build();
-        self.agent.run(limited)
+            .timeout_global(Some(self.total));
+        if is_here {
+            limited = limited.proxy(None);
+        }
+        self.agent.run(limited.build())
     }
 }
 
@@ -208,12 +212,15 @@ pub(super) fn is_private(url: &str) -> bool {
     };
     match (url.scheme_str(), url.host()) {
         (Some("https"), Some(_)) => true,
-        (Some("http"), Some(host)) => {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
+        (Some("http"), Some(_)) => is_loopback(&url),
         _ => false,
     }
+}
+
+/// Returns whether an address is on this machine.
+fn is_loopback(url: &http::Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns the certificates that the system trusts, read once.

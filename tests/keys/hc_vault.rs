@@ -451,6 +451,31 @@ fn requests_have_the_headers_of_vault() {
 }
 
 #[test]
+fn what_goes_to_this_machine_goes_past_a_proxy() {
+    let proxy = StandIn::start(|_| Reply::json(502, ""));
+    let server = StandIn::start(|_| Reply::json(200, WRAPPED));
+    let sandbox = sandbox();
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        sandbox.env(name, proxy.url());
+    }
+    encrypt(&sandbox, &format!("{}/v1/transit/keys/dev", server.url()), "f.yaml");
+    assert_eq!((proxy.asked().len(), server.asked().len()), (0, 1));
+}
+
+#[test]
+fn a_file_is_called_what_the_command_line_says_for_its_rule() {
+    let vault = Vault::with_engine("called");
+    let sandbox = sandbox();
+    let dev = vault.key("dev");
+    encrypt(&sandbox, &dev, "f.yaml");
+    let rule = format!("  - path_regex: secret\\.yaml$\n    hc_vault_transit_uri: {dev}\n");
+    sandbox.write(".sops.yaml", format!("creation_rules:\n{rule}"));
+    sandbox.encfile(["decrypt", "f.yaml"]).go().code(128);
+    let arguments = ["decrypt", "--filename-override", "secret.yaml", "f.yaml"];
+    sandbox.encfile(arguments).go().success().stdout("a: canary\n");
+}
+
+#[test]
 fn a_busy_server_is_asked_again_twice() {
     for (status, busy, succeeds) in [(503, 2, true), (412, 1, true), (503, 3, false)] {
         let left = Mutex::new(busy);

@@ -8,8 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::stand_in::Asked;
-use super::{Reply, StandIn, free_address};
+use super::{Asked, Reply, StandIn, free_address};
 use crate::files::ALICE;
 use crate::sandbox::Sandbox;
 

@@ -127,7 +127,7 @@ fn opened(
         decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
     let name = name(arguments, path);
     let file = context.parse_encrypted(text, path, name, arguments.types.input())?;
-    Ok(context.open(file, path, arguments.opening.ignore_mac, &order)?.0)
+    Ok(context.open(file, (path, name), arguments.opening.ignore_mac, &order)?.0)
 }
 
 fn write_in_place(

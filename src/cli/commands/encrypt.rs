@@ -265,7 +265,7 @@ fn existing_output(
     let named = new.groups.iter().flat_map(|group| &group.keys).map(|key| Arc::clone(&key.key));
     file.adopt(&named.collect::<Vec<_>>());
     let (opened, data_key) = context
-        .open(file, path, false, DEFAULT_DECRYPTION_ORDER)
+        .open(file, (path, path), false, DEFAULT_DECRYPTION_ORDER)
         .map_err(|report| report.help(advice))?;
     let (metadata, previous) =
         opened.into_previous().map_err(|failure| error::encrypt(path, failure))?;

@@ -59,7 +59,7 @@ fn one(
     let mut file = context.parse_encrypted(text, path, name, arguments.types.input())?;
     file.adopt(&changes.added);
     file.adopt(&changes.removed);
-    let (opened, _) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
+    let (opened, _) = context.open(file, (path, name), arguments.opening.ignore_mac, &order)?;
 
     let mut metadata = opened.metadata().clone();
     remove(context, path, &changes.removed, &mut metadata)?;

@@ -80,7 +80,7 @@ fn one(
     metadata.groups = creation_rule::groups(context, &rule, &metadata.groups)?;
     metadata.shamir_threshold = change.threshold.1;
     let text = if rotates {
-        let (opened, _) = context.open(file, path, arguments.opening.ignore_mac, &order)?;
+        let (opened, _) = context.open(file, (path, path), arguments.opening.ignore_mac, &order)?;
         let data_key = DataKey::generate().map_err(WrapError::from)?;
         metadata.last_modified = context.env.now();
         adopt_keys(context, path, &mut metadata);

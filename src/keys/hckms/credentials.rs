@@ -46,15 +46,17 @@ pub(super) struct AccessKey {
     pub(super) origin: String,
 }
 
+/// Looks in a place; the text is the address of the metadata server.
+type Place = fn(&dyn Host, &str) -> Result<AccessKey, String>;
+
 /// Finds the access key.
 ///
 /// # Errors
 /// What was wrong in each place, a line each.
 pub(super) fn find(host: &dyn Host, metadata: &str) -> Result<AccessKey, Vec<String>> {
-    let mut looked_in = Vec::new();
-    type Place = fn(&dyn Host, &str) -> Result<AccessKey, String>;
     let places: [Place; 3] =
         [|host, _| of_environment(host), |host, _| of_profile(host), of_machine];
+    let mut looked_in = Vec::new();
     for place in places {
         match place(host, metadata) {
             Ok(key) => return Ok(key),
@@ -167,41 +169,19 @@ fn text(host: &dyn Host, name: &str) -> Option<Zeroizing<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-    use std::ffi::OsString;
-    use std::io::{self, BufRead as _, BufReader, Write as _};
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::net::TcpListener;
-    use std::path::Path;
     use std::thread;
 
     use super::*;
+    use crate::keys::testing::Machine;
 
-    /// A machine with variables, and a profile file at `/profile`.
-    struct Machine {
-        variables: HashMap<&'static str, &'static str>,
-        profile: Option<&'static str>,
-    }
-
-    impl Host for Machine {
-        fn read_file(&self, path: &Path, _: usize) -> io::Result<SecretBytes> {
-            match self.profile {
-                Some(profile) if path == Path::new("/profile") => Ok(SecretBytes::from(profile)),
-                _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
-            }
+    fn machine(variables: &[(&'static str, &str)], profile: Option<&str>) -> Machine {
+        let machine = Machine::with(&[&[(PROFILE, "/profile")], variables].concat());
+        match profile {
+            Some(profile) => machine.file("/profile", profile),
+            None => machine,
         }
-
-        fn variable(&self, name: &str) -> Option<OsString> {
-            self.variables.get(name).map(OsString::from)
-        }
-    }
-
-    fn machine<const N: usize>(
-        variables: [(&'static str, &'static str); N],
-        profile: Option<&'static str>,
-    ) -> Machine {
-        let mut variables = HashMap::from(variables);
-        variables.insert("HUAWEICLOUD_SDK_CREDENTIALS_FILE", "/profile");
-        Machine { variables, profile }
     }
 
     /// Answers one request as a metadata server; returns its address.
@@ -230,10 +210,10 @@ mod tests {
     #[test]
     fn the_environment_comes_before_the_profile() {
         let variables = [(AK, "a"), (SK, "s"), ("HUAWEICLOUD_SDK_PROJECT_ID", "p")];
-        let key = find(&machine(variables, Some(PROFILE_TEXT)), NOBODY).ok().unwrap();
+        let key = find(&machine(&variables, Some(PROFILE_TEXT)), NOBODY).ok().unwrap();
         assert_eq!((&*key.id, &*key.secret), ("a", &b"s"[..]));
         assert_eq!(key.project.as_deref(), Some("p"));
-        let key = find(&machine([(AK, "a")], Some(PROFILE_TEXT)), NOBODY).ok().unwrap();
+        let key = find(&machine(&[(AK, "a")], Some(PROFILE_TEXT)), NOBODY).ok().unwrap();
         assert_eq!((&*key.id, &*key.secret), ("A", &b"S="[..]));
         assert_eq!((key.project, key.token.is_some()), (None, false));
         assert_eq!(key.iam_endpoint.as_deref(), Some("https://iam.example"));
@@ -243,7 +223,7 @@ mod tests {
     fn the_metadata_server_is_asked_last() {
         let answer = r#"{"credential":{"access":"M","secret":"N","securitytoken":"T","x":1}}"#;
         let server = metadata_server(answer);
-        let key = find(&machine([], None), &server).ok().unwrap();
+        let key = find(&machine(&[], None), &server).ok().unwrap();
         assert_eq!((&*key.id, &*key.secret), ("M", &b"N"[..]));
         assert_eq!(key.token.as_deref().map(String::as_str), Some("T"));
     }
@@ -252,7 +232,7 @@ mod tests {
     fn all_places_are_named_where_nothing_is_found() {
         let server = metadata_server(r#"{"credential":{}}"#);
         assert_eq!(
-            find(&machine([(AK, "a")], Some("[basic]\nak = canary\n")), &server).err().unwrap(),
+            find(&machine(&[(AK, "a")], Some("[basic]\nak = canary\n")), &server).err().unwrap(),
             [
                 "HUAWEICLOUD_SDK_SK: not set".to_owned(),
                 "/profile: there is no `ak` and `sk` in its section `[basic]`".to_owned(),
