@@ -242,7 +242,7 @@ struct TokenAnswer {
 }
 
 /// Signs a proof with the key beside a certificate.
-fn certificate_proof(
+pub(super) fn certificate_proof(
     host: &dyn Host,
     pem: &[u8],
     id: &str,

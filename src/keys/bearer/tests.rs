@@ -1,3 +1,5 @@
+//! Tokens, their answers and signatures.
+
 use std::cell::Cell;
 
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
