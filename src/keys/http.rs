@@ -287,4 +287,16 @@ mod tests {
             assert!(!is_private(url), "{url}");
         }
     }
+
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    #[test]
+    fn a_server_that_says_nothing_is_given_up() {
+        let address = (std::net::Ipv4Addr::LOCALHOST, 0);
+        let server = std::net::TcpListener::bind(address).unwrap();
+        let url = format!("http://{}/", server.local_addr().unwrap());
+        let client = Client { total: Duration::from_millis(100), ..Client::nearby() };
+        let request = Request { method: "GET", url: &url, headers: &[], body: &[] };
+        let error = client.send(&request).map(|answer| answer.status).unwrap_err();
+        assert_eq!(error, format!("GET {url}: timeout: global"));
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::clouds::{PLAIN, claims, decrypt, encrypt, form, not_recovered, plain};
+use super::clouds::{PLAIN, assert_not_recovered, claims, decrypt, encrypt, form, plain};
 use super::{Asked, Reply, StandIn, free_address};
 use crate::files::{ALICE, repository};
 use crate::sandbox::Sandbox;
@@ -158,12 +158,7 @@ impl Cloud {
     fn assert_fails(&self, why: &str, places: &[&str]) {
         let advice = "log in with `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and \
                       AZURE_CLIENT_SECRET of an identity that may use the key";
-        self.sandbox
-            .encfile(["decrypt", "app.json"])
-            .go()
-            .code(128)
-            .no_stdout()
-            .stderr(&not_recovered(&self.key("k1/v1"), why, places, advice));
+        assert_not_recovered(&self.sandbox, &self.key("k1/v1"), why, places, advice);
     }
 
     /// Returns why the vault could not decrypt.

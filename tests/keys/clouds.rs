@@ -66,21 +66,33 @@ pub(super) fn claims(token: &str) -> serde_json::Value {
     serde_json::from_slice(&json).unwrap()
 }
 
-/// Returns the report of a file with one key that could not be decrypted.
-pub(super) fn not_recovered(key: &str, why: &str, places: &[&str], advice: &str) -> String {
-    let mut report = format!(
+/// Decrypts `app.json`, whose only key is `key`, in vain, and checks what is said: why, what became
+/// of each place that may have credentials, and what to do.
+#[track_caller]
+pub(super) fn assert_not_recovered(
+    sandbox: &Sandbox,
+    key: &str,
+    why: &str,
+    places: &[&str],
+    advice: &str,
+) {
+    let mut expected = format!(
         "error[data-key]: Failed to get the data key required to decrypt the SOPS file.\n  --> \
          app.json\n\nGroup 0: FAILED\n  {key}: FAILED\n    - | {why}\n\nRecovery failed because no \
          master key was able to decrypt the file.\n"
     );
     if !places.is_empty() {
-        report.push_str("What could unwrap them was looked for in:\n");
+        expected.push_str("What could unwrap them was looked for in:\n");
     }
     for place in places {
-        report.push_str(&format!("  {place}\n"));
+        expected.push_str(&format!("  {place}\n"));
     }
-    report.push_str(&format!("help: {advice}\n"));
-    report
+    expected.push_str(&format!("help: {advice}\n"));
+    let outcome = sandbox.encfile(["decrypt", "app.json"]).go().code(128).no_stdout();
+    // It is said where the machine is busy.
+    let waiting = format!("waiting for {key}\n");
+    let said = outcome.messages();
+    assert_eq!(said.strip_prefix(&waiting).unwrap_or(said), expected, "{outcome}");
 }
 
 /// A proxy that leads all connections to one server, whatever they ask for; until it is dropped.

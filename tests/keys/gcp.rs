@@ -3,7 +3,7 @@
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::clouds::{PLAIN, Tunnel, claims, decrypt, encrypt, form, not_recovered, plain};
+use super::clouds::{PLAIN, Tunnel, assert_not_recovered, claims, decrypt, encrypt, form, plain};
 use super::{Asked, Reply, StandIn, free_address};
 use crate::files::{ALICE, repository};
 use crate::sandbox::Sandbox;
@@ -319,12 +319,7 @@ fn one_token_serves_all_keys() {
 fn assert_fails(sandbox: &Sandbox, why: &str, places: &[&str]) {
     let advice = "log in with `gcloud auth application-default login`, or set GOOGLE_CREDENTIALS to \
                   the file of a service account that may use the key";
-    sandbox
-        .encfile(["decrypt", "app.json"])
-        .go()
-        .code(128)
-        .no_stdout()
-        .stderr(&not_recovered(KEY, why, places, advice));
+    assert_not_recovered(sandbox, KEY, why, places, advice);
 }
 
 #[test]

@@ -208,9 +208,10 @@ fn named_client(asking: &Asking<'_>) -> Result<Option<(String, String)>, String>
 fn token_url(host: &dyn Host, tenant: &str) -> Result<String, String> {
     let named = setting(host, AUTHORITY);
     let authority = named.as_ref().map_or(DEFAULT_AUTHORITY, |named| named);
-    let authority = match authority.contains("://") {
-        true => authority.to_owned(),
-        false => format!("https://{authority}"),
+    let authority = if authority.contains("://") {
+        authority.to_owned()
+    } else {
+        format!("https://{authority}")
     };
     if !is_private(&authority) {
         return Err(format!("{AUTHORITY} is not an https address"));
@@ -242,7 +243,7 @@ struct TokenAnswer {
 }
 
 /// Signs a proof with the key beside a certificate.
-fn certificate_proof(
+pub(super) fn certificate_proof(
     host: &dyn Host,
     pem: &[u8],
     id: &str,

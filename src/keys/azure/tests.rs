@@ -1,5 +1,17 @@
+//! Addresses of keys, challenges of vaults, and proofs.
+
+use base64::prelude::BASE64_STANDARD;
+use ring::digest;
+use ring::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+use serde_json::Value;
+
+use super::chain::certificate_proof;
 use super::vault::Challenge;
 use super::*;
+use crate::keys::testing::{Machine, NOW};
+
+const KEY: &str = include_str!("../../../testdata/keys/rsa.pem");
+const CERTIFICATE: &str = include_str!("../../../testdata/keys/rsa-certificate.pem");
 
 /// Returns a key of a file.
 fn key_of_file(vault_url: &str, version: &str) -> AzureKey {
@@ -160,4 +172,49 @@ fn a_version_is_one_of_the_key_that_was_asked_for() {
     {
         assert_eq!(version(kid), None, "{kid}");
     }
+}
+
+/// Returns header, claims, what is signed, and the signature.
+fn taken_apart(token: &str) -> (Value, Value, &str, Vec<u8>) {
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let (header, claims) = signed.split_once('.').unwrap();
+    let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap();
+    let json = |part: &str| serde_json::from_slice(&decode(part)).unwrap();
+    (json(header), json(claims), signed, decode(signature))
+}
+
+#[test]
+fn a_certificate_proves_who_one_is() {
+    let body: String = CERTIFICATE.lines().filter(|line| !line.starts_with("---")).collect();
+    let certificate = BASE64_STANDARD.decode(&body).unwrap();
+    let pem = [CERTIFICATE, KEY].concat();
+    let proof = |machine| certificate_proof(&machine, pem.as_bytes(), "me", "https://l/t").unwrap();
+
+    let token = proof(Machine::default());
+    let (header, claims, signed, signature) = taken_apart(&token);
+    let thumbprint = digest::digest(&digest::SHA256, &certificate);
+    assert_eq!(header["alg"], "PS256");
+    assert_eq!(header["x5t#S256"], BASE64_URL_SAFE_NO_PAD.encode(thumbprint));
+    assert_eq!(header.get("x5c"), None);
+    assert_eq!((&claims["nbf"], &claims["exp"]), (&NOW.into(), &(NOW + 600).into()));
+    let key = bearer::rsa_key(KEY.as_bytes()).unwrap();
+    let public = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key.public());
+    public.verify(signed.as_bytes(), &signature).unwrap();
+
+    let with_chain = proof(Machine::with(&[("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "true")]));
+    let (header, other, ..) = taken_apart(&with_chain);
+    assert_eq!(header["x5c"], serde_json::json!([body]));
+    assert_ne!(claims["jti"], other["jti"]);
+}
+
+#[test]
+fn a_certificate_file_without_both_parts_is_refused() {
+    let error = |pem: &str| {
+        certificate_proof(&Machine::default(), pem.as_bytes(), "me", "https://l/t").unwrap_err()
+    };
+    let advice = "it holds no certificate in PEM; of a .pfx file, this makes one: openssl pkcs12 -in \
+                  FILE.pfx -out FILE.pem -nodes";
+    assert_eq!(error(KEY), advice);
+    let missing = "its private key: it is not an RSA key in PEM without a passphrase";
+    assert_eq!(error(CERTIFICATE), missing);
 }

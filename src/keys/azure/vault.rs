@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use ureq::http::Uri;
+use ureq::http::uri::Authority;
 
 use super::chain;
 use crate::keys::bearer::{self, Token, Tokens};
@@ -133,7 +134,7 @@ impl Azure {
                 .map_err(Failure::Other)
         };
         let uri: Uri = url.parse().map_err(|_| Failure::Other(format!("{url}: no address")))?;
-        let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        let authority = uri.authority().map(Authority::as_str).unwrap_or_default();
 
         let known = self.lock().get(authority).cloned();
         let challenge = match known {

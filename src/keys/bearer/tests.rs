@@ -1,3 +1,5 @@
+//! Tokens, their answers and signatures.
+
 use std::cell::Cell;
 
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
@@ -50,8 +52,9 @@ fn is_made(tokens: &Tokens<&'static str>, now: Instant, life: Option<Duration>) 
 fn a_token_is_kept_until_shortly_before_its_end() {
     let (tokens, start) = (Tokens::default(), Instant::now());
     assert!(is_made(&tokens, start, Some(HOUR)));
-    assert!(!is_made(&tokens, start + HOUR - MARGIN - Duration::from_secs(1), Some(HOUR)));
-    assert!(is_made(&tokens, start + HOUR - MARGIN, Some(HOUR)));
+    let end = HOUR.checked_sub(MARGIN).unwrap();
+    assert!(!is_made(&tokens, start + end.mul_f32(0.99), Some(HOUR)));
+    assert!(is_made(&tokens, start + end, Some(HOUR)));
 }
 
 #[test]

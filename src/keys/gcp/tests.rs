@@ -1,3 +1,5 @@
+//! Resource ids, and where credentials come from.
+
 use super::*;
 use crate::keys::testing::Machine;
 
