@@ -28,8 +28,11 @@ mod host;
 mod http;
 mod kind;
 pub mod pgp;
+#[cfg(feature = "keyservice")]
+pub mod remote;
 #[cfg(feature = "runtime")]
-mod runtime;
+pub(crate) mod runtime;
+mod services;
 #[cfg(all(test, any(feature = "azure", feature = "gcp")))]
 mod testing;
 pub mod unknown;
@@ -50,6 +53,7 @@ pub use self::kind::{
     ConfigNames, DEFAULT_DECRYPTION_ORDER, KINDS, KeyCode, KeyFlag, KeyKind, KeyOption, Member,
     MemberField, NamedBy, is_same_key,
 };
+pub use self::services::{KeyService, Memory, Services};
 pub use self::unwrap::{Attempt, GroupReport, UnwrapError, UnwrapReport, unwrap_any};
 
 /// A master key: something that can wrap a data key and, with the right credentials, unwrap it.
@@ -252,10 +256,14 @@ fn wrap<'k>(
     keys: impl Iterator<Item = (&'k mut WrappedKey, &'k SecretBytes)>,
     with: &Credentials,
 ) -> Result<(), WrapError> {
+    let services = with.own::<Services>();
+    if services.is_empty() {
+        return Err(WrapError::NoService);
+    }
     let mut wrapped = Vec::new();
     let mut failures = Vec::new();
     for (key, part) in keys {
-        match key.key.wrap(part, with) {
+        match services.wrap(&*key.key, part, with) {
             Ok(text) => wrapped.push((key, text)),
             Err(error) => failures.push((key.key.identity().to_owned(), error)),
         }
@@ -300,6 +308,9 @@ pub enum KeyError {
         /// What the key service said.
         message: String,
     },
+    /// Neither this process nor anybody else is to wrap or unwrap keys.
+    #[error("no key services provided")]
+    NoService,
     /// A metadata entry that is not as it should be.
     #[error("{what}")]
     Malformed {
@@ -315,6 +326,9 @@ pub enum WrapError {
     /// A group without keys.
     #[error("[empty key group provided]")]
     EmptyGroup,
+    /// Neither this process nor anybody else is to wrap keys.
+    #[error("[no key services provided, cannot update master keys]")]
+    NoService,
     /// Keys that failed.
     #[error("[{}]", list(failures))]
     Keys {

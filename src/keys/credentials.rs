@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::host::{Host, Nowhere};
-use super::{KeyError, MasterKey};
+use super::{KeyError, MasterKey, Services};
 use crate::secret::SecretBytes;
 
 /// What keys may use. Each kind keeps its own part ([`OwnCredentials`]) in it, made when a key of
@@ -91,16 +91,52 @@ impl Credentials {
         key: &dyn MasterKey,
         wrapped: &str,
     ) -> Option<Result<SecretBytes, KeyError>> {
-        let name = (key.kind().to_owned(), key.identity().to_owned(), wrapped.to_owned());
-        if let Some(known) = lock(&self.shared.unwrapped).get(&name) {
-            return Some(Ok(SecretBytes::from(&**known)));
+        if let Some(known) = self.known(key, wrapped) {
+            return Some(Ok(known));
         }
-        let answer = key.unwrap(wrapped, self);
+        let services = self.own::<Services>();
+        let answer = services.unwrap(key, wrapped, self);
         if let Some(Ok(part)) = &answer {
-            lock(&self.shared.unwrapped).insert(name, SecretBytes::from(&**part));
+            self.know(key, wrapped, SecretBytes::from(&**part));
+            if let Some(memory) = &services.memory {
+                memory.remember(key, wrapped, part, &**self.host());
+            }
         }
         answer
     }
+
+    /// Returns what was unwrapped before.
+    pub(super) fn known(&self, key: &dyn MasterKey, wrapped: &str) -> Option<SecretBytes> {
+        let known = lock(&self.shared.unwrapped);
+        known.get(&name(key, wrapped)).map(|part| SecretBytes::from(&**part))
+    }
+
+    /// Asks the memory, if there is one, for wrapped keys that are not known yet.
+    pub(super) fn recall(&self, keys: &[(&dyn MasterKey, &str)]) {
+        let services = self.own::<Services>();
+        let Some(memory) = &services.memory else { return };
+        let unknown = |(key, wrapped): &(&dyn MasterKey, &str)| {
+            !lock(&self.shared.unwrapped).contains_key(&name(*key, wrapped))
+        };
+        let unknown: Vec<_> = keys.iter().copied().filter(unknown).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        let recalled = memory.recall(&unknown, &**self.host());
+        for ((key, wrapped), part) in unknown.into_iter().zip(recalled) {
+            if let Some(part) = part {
+                self.know(key, wrapped, part);
+            }
+        }
+    }
+
+    fn know(&self, key: &dyn MasterKey, wrapped: &str, part: SecretBytes) {
+        lock(&self.shared.unwrapped).insert(name(key, wrapped), part);
+    }
+}
+
+fn name(key: &dyn MasterKey, wrapped: &str) -> Wrapped {
+    (key.kind().to_owned(), key.identity().to_owned(), wrapped.to_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

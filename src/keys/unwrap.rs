@@ -3,7 +3,7 @@
 //! Kinds are tried in the order that is given, in each group the local ones of a place in it before
 //! the remote ones. Remote keys of the same place are asked together, of all groups that still
 //! need one, and the first success of a group ends it. No thread is started unless a remote key has
-//! to be asked.
+//! to be asked. What was unwrapped before, here or as far as an agent knows, comes before everything.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +35,7 @@ pub fn unwrap_any(
 ) -> Result<DataKey, UnwrapError> {
     let needed = needed_groups(groups.len(), threshold);
     let mut search = Search::new(groups, needed, order);
+    search.ask_memory(with);
     for place in 0..=order.len() {
         search.ask_local(place, with);
         search.ask_remote(place, with);
@@ -89,6 +90,27 @@ impl<'g> Search<'g> {
                 && self.parts[key.group].is_none()
         };
         self.keys.iter().enumerate().filter(|(_, key)| is_next(key)).map(|(at, _)| at).collect()
+    }
+
+    /// Takes what was unwrapped before, so that nobody is asked for anything.
+    fn ask_memory(&mut self, with: &Credentials) {
+        let wrapped = |key: &'g WrappedKey| key.wrapped.as_deref();
+        let keys: Vec<(&dyn MasterKey, &str)> = self
+            .keys
+            .iter()
+            .filter_map(|candidate| Some((&*candidate.key.key, wrapped(candidate.key)?)))
+            .collect();
+        with.recall(&keys);
+        for candidate in &self.keys {
+            if self.is_done() {
+                return;
+            }
+            if self.parts[candidate.group].is_none()
+                && let Some(wrapped) = wrapped(candidate.key)
+            {
+                self.parts[candidate.group] = with.known(&*candidate.key.key, wrapped);
+            }
+        }
     }
 
     fn ask_local(&mut self, place: usize, with: &Credentials) {

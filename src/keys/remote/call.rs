@@ -1,0 +1,175 @@
+//! One call: a connection, a request, an answer.
+
+use std::io;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Endpoint;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+use super::Address;
+use super::message::MAX_MESSAGE;
+use crate::keys::runtime;
+
+/// How long a service may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long everything may take: somebody may have to answer a question there, or touch a token.
+const TOTAL: Duration = Duration::from_secs(300);
+
+/// How long a service may take before the user is told what is waited for.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Why a call has no answer, in SOPS' words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// Nobody listens, or nobody who may.
+    #[error(
+        "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while \
+         dialing: {reason}\""
+    )]
+    Unreachable {
+        /// What the system says.
+        reason: String,
+    },
+    /// The service has an error for an answer, or the connection broke.
+    #[error("rpc error: code = {code} desc = {message}")]
+    Status {
+        /// The code's name.
+        code: String,
+        /// What the service says.
+        message: String,
+    },
+}
+
+impl CallError {
+    /// Returns whether the service cannot be reached at all.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, CallError::Unreachable { .. })
+    }
+
+    fn status(status: &Status) -> CallError {
+        let code = match status.code() {
+            Code::Ok => "OK".to_owned(),
+            Code::Cancelled => "Canceled".to_owned(),
+            code => format!("{code:?}"),
+        };
+        CallError::Status { code, message: status.message().to_owned() }
+    }
+
+    fn internal(error: impl ToString) -> CallError {
+        CallError::status(&Status::internal(error.to_string()))
+    }
+}
+
+/// Calls a method and waits for the answer; `tell` is called once if that takes a while.
+pub(super) fn call<Q, A>(
+    address: &Address,
+    method: &'static str,
+    request: Q,
+    tell: impl Fn(),
+) -> Result<A, CallError>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let work = async {
+        match address {
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                let connect = tokio::net::UnixStream::connect(path);
+                let place = format!("dial unix {}: connect", path.display());
+                talk(connected(connect, &place).await?, method, request).await
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => {
+                Err(CallError::Unreachable { reason: "there are no such sockets here".to_owned() })
+            }
+            Address::Tcp { place, version } => {
+                let connect = connect(place, *version);
+                let place = format!("dial tcp {place}: connect");
+                talk(connected(connect, &place).await?, method, request).await
+            }
+        }
+    };
+    let bounded = async {
+        let mut work = std::pin::pin!(work);
+        if let Ok(answer) = timeout(PATIENCE, &mut work).await {
+            return answer;
+        }
+        tell();
+        let late = |_| CallError::status(&Status::deadline_exceeded("no answer in five minutes"));
+        timeout(TOTAL, &mut work).await.map_err(late)?
+    };
+    runtime::block_on(bounded).map_err(CallError::internal)?
+}
+
+async fn connected<S>(
+    connect: impl Future<Output = io::Result<S>>,
+    place: &str,
+) -> Result<S, CallError> {
+    let late = |_| Err(io::ErrorKind::TimedOut.into());
+    timeout(CONNECT, connect).await.unwrap_or_else(late).map_err(|error| {
+        let reason = error.to_string();
+        // As C's texts are in Go: without the number, and in lower case.
+        let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
+        CallError::Unreachable { reason: format!("{place}: {reason}") }
+    })
+}
+
+/// Connects to the first address of a host that answers.
+async fn connect(place: &str, version: Option<u8>) -> io::Result<TcpStream> {
+    let mut last = None;
+    for address in lookup_host(place).await? {
+        if version.is_some_and(|version| (version == 4) != address.is_ipv4()) {
+            continue;
+        }
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::other("no suitable address")))
+}
+
+/// Sends a request over a connection.
+async fn talk<S, Q, A>(stream: S, method: &'static str, request: Q) -> Result<A, CallError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let mut stream = Some(TokioIo::new(stream));
+    // The host is what Go's client says for a socket; no name is looked up.
+    let endpoint = Endpoint::from_static("http://localhost").connect_timeout(CONNECT);
+    let connector = tower::service_fn(move |_| {
+        let stream = stream.take();
+        async move { stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
+    });
+    let broken =
+        |error: tonic::transport::Error| CallError::status(&Status::unavailable(chain(&error)));
+    let channel = endpoint.connect_with_connector(connector).await.map_err(broken)?;
+    let mut client = tonic::client::Grpc::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
+    client.ready().await.map_err(broken)?;
+    let path = PathAndQuery::from_static(method);
+    let codec = ProstCodec::<Q, A>::default();
+    let answer = client.unary(Request::new(request), path, codec).await;
+    answer.map(tonic::Response::into_inner).map_err(|status| CallError::status(&status))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
