@@ -77,6 +77,8 @@ pub mod policy;
 pub mod scan;
 pub mod secret;
 pub mod selector;
+#[cfg(feature = "keyservice")]
+pub mod service;
 pub mod span;
 pub mod tree;
 

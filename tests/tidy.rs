@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["format", "crypt", "selector", "export"],
     &["document", "keys"],
     &["metadata", "config"],
-    &["file", "policy"],
+    &["file", "policy", "service"],
     &["check", "merge", "diff", "scan", "remote"],
     &["cli"],
 ];
