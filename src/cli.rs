@@ -24,6 +24,7 @@ pub mod personality;
 pub mod recipients;
 pub mod rekey;
 pub mod report;
+pub mod services;
 pub mod targets;
 pub mod ui;
 
@@ -90,35 +91,29 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
     {
         creation_rule::check_named(&context, config)?;
     }
+    let of_env = ServiceArgs::of_env(&context.env);
     let services = match &cli.command {
-        Command::Encrypt(arguments) => Some(&arguments.services),
-        Command::Decrypt(arguments) => Some(&arguments.services),
-        Command::Edit(arguments) => Some(&arguments.services),
-        Command::Set(arguments) => Some(&arguments.services),
-        Command::Unset(arguments) => Some(&arguments.services),
-        Command::Rotate(arguments) => Some(&arguments.services),
-        Command::Updatekeys(arguments) => Some(&arguments.services),
-        Command::Groups(GroupsCommand::Add(arguments)) => Some(&arguments.services),
-        Command::Groups(GroupsCommand::Delete(arguments)) => Some(&arguments.services),
-        Command::ExecEnv(arguments) => Some(&arguments.services),
-        Command::ExecFile(arguments) => Some(&arguments.services),
+        Command::Encrypt(arguments) => &arguments.services,
+        Command::Decrypt(arguments) => &arguments.services,
+        Command::Edit(arguments) => &arguments.services,
+        Command::Set(arguments) => &arguments.services,
+        Command::Unset(arguments) => &arguments.services,
+        Command::Rotate(arguments) => &arguments.services,
+        Command::Updatekeys(arguments) => &arguments.services,
+        Command::Groups(GroupsCommand::Add(arguments)) => &arguments.services,
+        Command::Groups(GroupsCommand::Delete(arguments)) => &arguments.services,
+        Command::ExecEnv(arguments) => &arguments.services,
+        Command::ExecFile(arguments) => &arguments.services,
         Command::Check(_)
         | Command::Scan(_)
-        | Command::Status(_)
-        | Command::Who(_)
-        | Command::Why(_)
         | Command::Diff(_)
         | Command::Mergetool(_)
         | Command::Repair(_)
-        | Command::Git(_)
-        | Command::Filestatus(_)
-        | Command::Completion(_)
-        | Command::Man(_) => None,
+        | Command::Git(_) => &of_env,
+        // They use no key.
+        _ => &ServiceArgs::default(),
     };
-    if services.is_some_and(ServiceArgs::is_foreign) {
-        let message = "key services are not built into this version of encfile";
-        return Err(CliError::new(Exit::Generic, "keyservice", message));
-    }
+    let context = context.with_services(services)?;
     match &cli.command {
         Command::Encrypt(arguments) => commands::encrypt::run(&context, config, arguments),
         Command::Decrypt(arguments) => commands::decrypt::run(&context, config, arguments),
@@ -143,6 +138,12 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::Diff(arguments) => commands::diff::run(&context, arguments),
         Command::Mergetool(arguments) => commands::mergetool::run(&context, arguments),
         Command::Repair(arguments) => commands::repair::run(&context, arguments),
+        #[cfg(feature = "keyservice")]
+        Command::Keyservice(arguments) => {
+            commands::keyservice::run(&context, arguments, cli.verbose)
+        }
+        #[cfg(all(feature = "keyservice", unix))]
+        Command::Agent(arguments) => commands::agent::run(&context, arguments),
         Command::Git(arguments) => commands::git::run(&context, config, arguments),
         Command::Filestatus(arguments) => commands::filestatus::run(&context, arguments),
         Command::Completion(arguments) => commands::completion::run(&context, arguments),

@@ -1,6 +1,8 @@
 //! The command line's grammar: [`Cli`] and its commands; a command's arguments stand in a module
 //! of its own, those that several share beside them.
 
+#[cfg(all(feature = "keyservice", unix))]
+pub mod agent;
 pub mod check;
 pub mod command;
 pub mod completion;
@@ -15,6 +17,8 @@ pub mod git;
 mod go;
 pub mod groups;
 pub mod keys;
+#[cfg(feature = "keyservice")]
+pub mod keyservice;
 pub mod legacy;
 pub mod man;
 pub mod mergetool;
@@ -37,6 +41,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueHint};
 
 use crate::cli::env;
 
+#[cfg(all(feature = "keyservice", unix))]
+pub use self::agent::AgentArgs;
 pub use self::check::CheckArgs;
 pub use self::command::CommandArgs;
 pub use self::completion::CompletionArgs;
@@ -50,6 +56,8 @@ pub use self::filestatus::FileStatusArgs;
 pub use self::git::GitArgs;
 pub use self::groups::{GroupsAddArgs, GroupsCommand, GroupsDeleteArgs};
 pub use self::keys::KeyArgs;
+#[cfg(feature = "keyservice")]
+pub use self::keyservice::KeyserviceArgs;
 pub use self::legacy::{Normal, normalise};
 pub use self::man::ManArgs;
 pub use self::mergetool::MergetoolArgs;
@@ -85,10 +93,12 @@ pub struct Cli {
     #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
 
-    // SOPS' flags that have nothing to turn on or off here: nothing is logged besides what is said
-    // anyway, and no version is looked up anywhere.
+    /// Say more: where `keyservice`, as `sops`, listens. Nothing else is logged besides what is said
+    /// anyway.
     #[arg(long, global = true, hide = true)]
-    verbose: bool,
+    pub verbose: bool,
+
+    // SOPS' flags that have nothing to turn on or off here: no version is looked up anywhere.
     #[arg(long, global = true, hide = true)]
     disable_version_check: bool,
     #[arg(long, global = true, hide = true)]
@@ -135,6 +145,12 @@ pub enum Command {
     Mergetool(MergetoolArgs),
     /// Make an encrypted file right again that was merged by hand, or changed by a program
     Repair(RepairArgs),
+    /// Wrap and unwrap data keys for other processes
+    #[cfg(feature = "keyservice")]
+    Keyservice(KeyserviceArgs),
+    /// Remember data keys for a while, so that a service, token or passphrase is asked once
+    #[cfg(all(feature = "keyservice", unix))]
+    Agent(AgentArgs),
     /// Set up a git repository: hook, diffs and merges
     Git(GitArgs),
     /// Print whether a file is encrypted, as JSON; needs no key

@@ -1,5 +1,7 @@
 //! The commands: each is its arguments and one straight line.
 
+#[cfg(all(feature = "keyservice", unix))]
+pub mod agent;
 pub mod check;
 pub mod completion;
 pub mod decrypt;
@@ -11,6 +13,8 @@ pub mod exec_file;
 pub mod filestatus;
 pub mod git;
 pub mod groups;
+#[cfg(feature = "keyservice")]
+pub mod keyservice;
 pub mod man;
 pub mod mergetool;
 pub mod repair;
@@ -100,21 +104,28 @@ const LONGEST_ANSWER: u64 = 4096;
 
 /// Asks until the answer is yes or no.
 fn confirm(question: &str) -> Result<bool, CliError> {
+    let answer = answer(|| Ok(io::write_stdout(question.as_bytes())?))?;
+    answer.ok_or_else(|| {
+        let message = "EOF: nobody answered, and nothing was changed";
+        CliError::new(Exit::Generic, "no-answer", message)
+            .help("to change files without being asked: --yes")
+    })
+}
+
+/// Asks with `show`, and reads standard input, until the answer is yes or no; `None` if the input
+/// ends.
+fn answer(show: impl Fn() -> Result<(), CliError>) -> Result<Option<bool>, CliError> {
     let mut input = std::io::stdin().lock();
     loop {
-        io::write_stdout(question.as_bytes())?;
+        show()?;
         let mut answer = String::new();
         match (&mut input).take(LONGEST_ANSWER).read_line(&mut answer) {
             Ok(count) if count > 0 => {}
-            _ => {
-                let message = "EOF: nobody answered, and nothing was changed";
-                return Err(CliError::new(Exit::Generic, "no-answer", message)
-                    .help("to change files without being asked: --yes"));
-            }
+            _ => return Ok(None),
         }
         match answer.trim() {
-            "y" => return Ok(true),
-            "n" => return Ok(false),
+            "y" => return Ok(Some(true)),
+            "n" => return Ok(Some(false)),
             _ => {}
         }
     }

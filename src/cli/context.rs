@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::check::conflict_marker;
+use crate::cli::args::ServiceArgs;
 use crate::cli::creation_rule;
 use crate::cli::env::Env;
 use crate::cli::error::{self, CliError};
@@ -12,6 +13,7 @@ use crate::cli::io::{self, Stamp, WriteNote, Written};
 use crate::cli::machine::Machine;
 use crate::cli::os::Hardened;
 use crate::cli::personality::Personality;
+use crate::cli::services::services;
 use crate::cli::ui::Ui;
 use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, EncryptedFile, FileError};
@@ -19,6 +21,18 @@ use crate::format::{self, FileFormat};
 use crate::keys::age::Plugins;
 use crate::keys::{self, Credentials, DEFAULT_DECRYPTION_ORDER, FileServers, KeyKind, UnwrapError};
 use crate::secret::SecretBytes;
+
+/// Returns the credentials of the user, of which nothing is read yet.
+pub fn credentials(personality: Personality, ui: Ui) -> Credentials {
+    let mut credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
+    if personality.starts_plugins_of_files() {
+        credentials = credentials.with(Plugins::All);
+    }
+    if personality.asks_servers_of_files() {
+        credentials = credentials.with(FileServers::Asked);
+    }
+    credentials
+}
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -52,14 +66,18 @@ impl Context {
             CliError::new(Exit::Generic, "directory", message)
         })?;
         let ui = Ui::new(personality);
-        let mut credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
-        if personality.starts_plugins_of_files() {
-            credentials = credentials.with(Plugins::All);
-        }
-        if personality.asks_servers_of_files() {
-            credentials = credentials.with(FileServers::Asked);
-        }
+        let credentials = credentials(personality, ui);
         Ok(Context { personality, env, ui, credentials, config, hardened })
+    }
+
+    /// Lets data keys be wrapped and unwrapped by the key services that `arguments` name.
+    ///
+    /// # Errors
+    /// If something there is not as it should be.
+    pub fn with_services(mut self, arguments: &ServiceArgs) -> Result<Context, CliError> {
+        let services = services(&self, arguments)?;
+        self.credentials = self.credentials.with(services);
+        Ok(self)
     }
 
     /// Returns the format of a plain file by its name.

@@ -16,6 +16,8 @@ pub const DECRYPTION_ORDER: &str = "SOPS_DECRYPTION_ORDER";
 pub const KEYSERVICE: &str = "SOPS_KEYSERVICE";
 /// Whether keys are used by this program itself, as `--enable-local-keyservice`.
 pub const ENABLE_LOCAL_KEYSERVICE: &str = "SOPS_ENABLE_LOCAL_KEYSERVICE";
+/// The socket of the agent; ours.
+pub const AGENT: &str = "ENCFILE_AGENT";
 /// The editor.
 pub const SOPS_EDITOR: &str = "SOPS_EDITOR";
 /// The editor, if `SOPS_EDITOR` is not set.
@@ -32,6 +34,8 @@ pub const KEY_VARIABLES: &[&str] = &[
     "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
     "VAULT_TOKEN",
     "BAO_TOKEN",
+    KEYSERVICE,
+    AGENT,
 ];
 
 /// Set by the scripts of `completion`: the shell that asks for candidates; ours.

@@ -17,7 +17,9 @@ use crate::config::ConfigError;
 use crate::export::ExportError;
 use crate::file::FileError;
 use crate::format::{EmitError, SyntaxError};
-use crate::keys::{Credentials, KeyCode, KeyError, KeyKind, UnwrapError, UnwrapReport, WrapError};
+use crate::keys::{
+    Credentials, KeyCode, KeyError, KeyKind, Services, UnwrapError, UnwrapReport, WrapError,
+};
 use crate::selector::SelectorError;
 use crate::span::Position;
 use crate::tree::path::TreePathError;
@@ -419,7 +421,11 @@ fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
     let message = "Failed to get the data key required to decrypt the SOPS file.";
     let mut failure = CliError::new(Exit::DataKey, "data-key", message).in_file(path);
     failure = keys_tried(failure, report);
+    let is_local = with.own::<Services>().is_local;
     let is_tried = |kind: &&KeyKind| {
+        if !is_local {
+            return false;
+        }
         let mut attempts = report.groups.iter().flat_map(|group| &group.attempts);
         attempts.any(|attempt| attempt.kind == kind.name)
     };

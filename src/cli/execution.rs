@@ -251,7 +251,7 @@ fn shell(line: &OsStr) -> Command {
 
 /// Returns the path of a program. A path is taken as it is; a bare name is looked up in our `PATH`,
 /// whatever that of the command will be, and never in the working directory.
-fn found(context: &Context, program: &OsStr) -> Result<PathBuf, CliError> {
+pub fn found(context: &Context, program: &OsStr) -> Result<PathBuf, CliError> {
     let path = Path::new(program);
     if path.file_name() != Some(program) {
         return Ok(path.to_owned());

@@ -11,6 +11,7 @@
 //! - [`run`]: a user's command, in our place or beside us
 //! - [`handover`]: a text for a command, under a path
 //! - [`user`]: becoming another user
+//! - [`socket`]: sockets that only the user can reach
 //! - [`stdio`]: the standard streams without buffers that nobody wipes
 //! - [`terminal`]: questions to the user, apart from the standard streams
 
@@ -22,6 +23,8 @@ pub mod handover;
 pub mod private_dir;
 pub mod run;
 pub mod signals;
+#[cfg(unix)]
+pub mod socket;
 pub mod stdio;
 pub mod terminal;
 #[cfg(test)]
@@ -102,6 +105,21 @@ pub fn machine_name() -> Option<String> {
 #[cfg(not(unix))]
 pub fn machine_name() -> Option<String> {
     None
+}
+
+/// Returns the time since some moment in the past, which goes on while the machine sleeps.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn time_since_start() -> std::time::Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    std::time::Duration::from_secs(u64::try_from(now.tv_sec).unwrap_or_default())
+}
+
+/// Returns the time since some moment in the past.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn time_since_start() -> std::time::Duration {
+    static START: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    START.elapsed()
 }
 
 /// Returns the name under which the program was called, without directories and `.exe`; `None` if

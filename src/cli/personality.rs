@@ -217,6 +217,32 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether an address of a key service that is none is refused; SOPS warns and goes without it.
+    pub fn refuses_bad_services(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether a key service that is not on this machine is warned of; SOPS trusts the network.
+    pub fn warns_of_open_services(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether `keyservice` says where it listens; SOPS does with `--verbose`.
+    pub fn says_where_it_listens(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether the questions of `keyservice --prompt` are written on standard output, as SOPS does;
+    /// else on standard error.
+    pub fn asks_on_stdout(self) -> bool {
+        !self.is_encfile()
+    }
+
+    /// Whether there is an agent that remembers data keys.
+    pub fn uses_agent(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether an age plugin is started to encrypt for a recipient that only the metadata of a file
     /// names: SOPS does that, whoever wrote the file.
     pub fn starts_plugins_of_files(self) -> bool {

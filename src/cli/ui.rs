@@ -30,6 +30,12 @@ impl Ui {
         }
     }
 
+    /// Asks something, without a line break behind it.
+    pub fn prompt(self, question: &str) {
+        let text = visible(question, |character| character != '\n');
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+
     /// Writes a line, or several. That standard error is closed is no reason to fail.
     ///
     /// What a terminal would take as a command is shown as `\u{1b}`: names of files, keys and

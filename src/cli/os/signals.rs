@@ -15,6 +15,31 @@ pub use unix::{Hold, TERMINATION};
 #[cfg(not(unix))]
 pub use other::Hold;
 
+/// Runs `action` on a thread when a termination signal comes, once.
+///
+/// # Errors
+/// If the system has no means for it.
+#[cfg(unix)]
+pub fn on_termination(action: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let mut arrived = super::arrivals::Arrivals::new(&[])?;
+    let wait = move || {
+        while arrived.take().is_empty() {
+            if arrived.wait().is_err() {
+                return;
+            }
+        }
+        action();
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// Does nothing: a termination signal ends the process.
+#[cfg(not(unix))]
+pub fn on_termination(action: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    drop(action);
+    Ok(())
+}
+
 #[cfg(unix)]
 mod unix {
     use std::io;
