@@ -12,6 +12,7 @@
 mod memory;
 mod server;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::Status;
@@ -100,7 +101,7 @@ impl KeyServer {
     }
 
     /// Returns the key of a request that may be answered.
-    fn key(&self, key: Option<Key>, work: &str) -> Result<std::sync::Arc<dyn MasterKey>, Status> {
+    fn key(&self, key: Option<Key>, work: &str) -> Result<Arc<dyn MasterKey>, Status> {
         let key = key.ok_or_else(|| Status::not_found("Must provide a key"))?;
         let key = key.key_type.ok_or_else(|| Status::not_found("Unknown key type"))?;
         if let Some(gate) = &self.gate {
@@ -161,3 +162,6 @@ impl KeyServer {
         self.memory.as_ref().map(|memory| memory.ttl().min(OFTEN))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 
 mod address;
 mod agent;
-mod call;
+pub(crate) mod call;
 pub mod message;
 
 use std::sync::OnceLock;
@@ -19,7 +19,7 @@ use crate::secret::SecretBytes;
 
 pub use self::address::{Address, AddressError};
 pub use self::agent::{Agent, AgentError, AgentStatus};
-pub use self::call::CallError;
+pub use self::call::{CallError, text as error_text};
 
 use self::call::call;
 use self::message::{

@@ -74,15 +74,13 @@ impl Stop {
 pub fn serve(listener: Listener, server: KeyServer) -> io::Result<()> {
     let server = Arc::new(server);
     runtime::block_on(async {
-        if let Some(pause) = server.sweep() {
-            tokio::spawn(sweep(Arc::clone(&server), pause));
-        }
-        match listener {
+        let sweeping = server.sweep().map(|pause| tokio::spawn(sweep(Arc::clone(&server), pause)));
+        let answered = match listener {
             Listener::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
                 let socket = tokio::net::TcpListener::from_std(socket)?;
                 let (sender, incoming) = mpsc::channel(BACKLOG);
-                tokio::spawn(async move {
+                let accepting = tokio::spawn(async move {
                     while let Some(sender) = room(&sender).await {
                         match socket.accept().await {
                             Ok((stream, _)) => sender.send(Ok(stream)),
@@ -90,7 +88,9 @@ pub fn serve(listener: Listener, server: KeyServer) -> io::Result<()> {
                         }
                     }
                 });
-                answer_all(incoming, server).await
+                let answered = answer_all(incoming, server).await;
+                end(accepting).await;
+                answered
             }
             #[cfg(unix)]
             Listener::Unix { socket, only } => {
@@ -100,7 +100,7 @@ pub fn serve(listener: Listener, server: KeyServer) -> io::Result<()> {
                 let is_let_in = move |stream: &tokio::net::UnixStream| {
                     only.is_none_or(|only| stream.peer_cred().is_ok_and(|peer| peer.uid() == only))
                 };
-                tokio::spawn(async move {
+                let accepting = tokio::spawn(async move {
                     while let Some(sender) = room(&sender).await {
                         match socket.accept().await {
                             Ok((stream, _)) if is_let_in(&stream) => sender.send(Ok(stream)),
@@ -110,10 +110,23 @@ pub fn serve(listener: Listener, server: KeyServer) -> io::Result<()> {
                         }
                     }
                 });
-                answer_all(incoming, server).await
+                let answered = answer_all(incoming, server).await;
+                end(accepting).await;
+                answered
             }
+        };
+        if let Some(sweeping) = sweeping {
+            end(sweeping).await;
         }
+        answered
     })?
+}
+
+/// Ends a task, and what it holds.
+async fn end(task: tokio::task::JoinHandle<()>) {
+    task.abort();
+    // That it was cancelled is what is meant.
+    let _ = task.await;
 }
 
 /// Waits until a connection can be taken; `None` if nobody takes any more.
@@ -140,7 +153,7 @@ where
     S: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
     let stop = server.stop();
-    let (end, ended) = oneshot::channel::<()>();
+    let (told, ended) = oneshot::channel::<()>();
     let methods = Methods { server, turns: Arc::new(Semaphore::new(MAX_WORK)) };
     let connections = tonic::transport::Server::builder()
         .concurrency_limit_per_connection(MAX_REQUESTS as usize)
@@ -153,7 +166,7 @@ where
         });
     let connections = tokio::spawn(connections);
     stop.0.notified().await;
-    let _ = end.send(());
+    let _ = told.send(());
     // Who does not end in time has no answer: the process ends.
     match timeout(GRACE, connections).await {
         Ok(Ok(Err(error))) => Err(io::Error::other(error)),

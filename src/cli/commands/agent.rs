@@ -26,6 +26,9 @@ use crate::service::{KeyServer, Listener, Memory, serve};
 /// The longest line that the agent prints when it starts: a path is shorter.
 const LONGEST_LINE: u64 = 16 * 1024;
 
+/// The name of the socket that is found without being named.
+const NAME: &str = "agent.sock";
+
 /// Runs the command.
 pub fn run(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError> {
     match arguments.command {
@@ -38,11 +41,8 @@ pub fn run(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError> {
 
 /// Tells the agent that runs what to do.
 fn control(context: &Context, command: AgentCommand) -> Result<Exit, CliError> {
-    let socket = match context.env.path(env::AGENT) {
-        Some(socket) => socket,
-        None => directory(context)?.path().join("agent.sock"),
-    };
-    let agent = Agent::new(socket);
+    let place = Place::new(context, context.env.path(env::AGENT).as_deref(), NAME)?;
+    let agent = Agent::new(place.path.clone());
     let failed = |error: AgentError| failed(&agent, &error);
     match command {
         AgentCommand::Lock => agent.lock().map_err(failed)?,
@@ -80,6 +80,22 @@ fn spelled(time: Duration) -> String {
     let unit =
         units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     unit.map_or(format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
+}
+
+/// Where the agent's socket is; if nobody has chosen a place, with the directory that it is in.
+struct Place {
+    path: PathBuf,
+    _directory: Option<OwnDirectory>,
+}
+
+impl Place {
+    fn new(context: &Context, chosen: Option<&Path>, name: &str) -> Result<Place, CliError> {
+        if let Some(path) = chosen {
+            return Ok(Place { path: context.env.absolute(path), _directory: None });
+        }
+        let directory = directory(context)?;
+        Ok(Place { path: directory.path().join(name), _directory: Some(directory) })
+    }
 }
 
 fn directory(context: &Context) -> Result<OwnDirectory, CliError> {
@@ -137,16 +153,12 @@ fn foreground(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError
         let _ = rustix::process::setsid();
     }
     let hold = Hold::new().map_err(|error| error::signals(&error))?;
-    let directory = directory(context)?;
-    let path = match &arguments.socket {
-        Some(path) => context.env.absolute(path),
-        None => directory.path().join("agent.sock"),
-    };
-    let (listener, _socket) = listen(&path)?;
+    let place = Place::new(context, arguments.socket.as_deref(), NAME)?;
+    let (listener, _socket) = listen(&place.path)?;
     let server = server(context, arguments.ttl);
     let stop = server.stop();
     signals::on_termination(move || stop.now()).map_err(|error| error::signals(&error))?;
-    print_address(&path)?;
+    print_address(&place.path)?;
     serve(listener, server).map_err(|error| not_served(&error))?;
     hold.forget_pending();
     Ok(Exit::Success)
@@ -154,14 +166,10 @@ fn foreground(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError
 
 /// Starts the agent as a process of its own, unless there is one, and prints where it is.
 fn background(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError> {
-    let directory = directory(context)?;
-    let path: PathBuf = match &arguments.socket {
-        Some(path) => context.env.absolute(path),
-        None => directory.path().join("agent.sock"),
-    };
-    if let Ok(status) = Agent::new(path.clone()).status() {
+    let place = Place::new(context, arguments.socket.as_deref(), NAME)?;
+    if let Ok(status) = Agent::new(place.path.clone()).status() {
         context.ui.note(format_args!("the agent runs already: process {}", status.process));
-        print_address(&path)?;
+        print_address(&place.path)?;
         return Ok(Exit::Success);
     }
     let failed = |error: std::io::Error| {
@@ -174,7 +182,7 @@ fn background(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError
         .args(["agent", "--foreground", "--detached", "--ttl"])
         .arg(format!("{}s", arguments.ttl.as_secs()))
         .arg("--socket")
-        .arg(&path)
+        .arg(&place.path)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -193,7 +201,7 @@ fn background(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError
             .lines()
             .fold(CliError::new(Exit::Generic, "agent", message), CliError::detail));
     }
-    print_address(&path)?;
+    print_address(&place.path)?;
     Ok(Exit::Success)
 }
 
@@ -210,14 +218,11 @@ fn around(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError> {
         return Err(execution::no_command());
     };
     let hold = Hold::new().map_err(|error| error::signals(&error))?;
-    let directory = directory(context)?;
-    let path = match &arguments.socket {
-        Some(path) => context.env.absolute(path),
-        None => directory.path().join(format!("agent.{}.sock", std::process::id())),
-    };
+    let name = format!("agent.{}.sock", std::process::id());
+    let place = Place::new(context, arguments.socket.as_deref(), &name)?;
     let mut command = os::run::program(&execution::found(context, program)?, program as &OsStr);
-    command.args(rest).env(env::AGENT, &path);
-    let (listener, _socket) = listen(&path)?;
+    command.args(rest).env(env::AGENT, &place.path);
+    let (listener, _socket) = listen(&place.path)?;
     let server = server(context, arguments.ttl);
     let stop = server.stop();
     let agent = thread::Builder::new().name("agent".to_owned());

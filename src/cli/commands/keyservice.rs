@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::io;
 use crate::cli::os::signals::{self, Hold};
 use crate::cli::ui::{Ui, one_line};
-use crate::keys::remote::Address;
+use crate::keys::remote::{Address, error_text};
 use crate::service::{KeyServer, Listener, serve};
 
 /// A socket that listens, with what removes it, and its address.
@@ -62,11 +62,7 @@ pub fn run(
 /// Listens, or says in Go's words why not.
 fn listen(arguments: &KeyserviceArgs) -> Result<Listening, String> {
     let KeyserviceArgs { network, address, .. } = arguments;
-    let failed = |error: std::io::Error| {
-        let reason = error.to_string();
-        let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
-        format!("listen {network} {address}: bind: {reason}")
-    };
+    let failed = |error| format!("listen {network} {address}: bind: {}", error_text(&error));
     match &**network {
         #[cfg(unix)]
         "unix" => {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::Address;
-use super::call::{CallError, call};
+use super::call::{CallError, call, text};
 use super::message::{
     DecryptRequest, Empty, Key, RecallRequest, RecallResponse, RememberRequest, StatusResponse,
     method,
@@ -98,7 +98,7 @@ impl Agent {
         let place = self.socket.display();
         let unreachable = |reason| CallError::Unreachable { reason };
         let status = rustix::fs::stat(&self.socket)
-            .map_err(|error| unreachable(format!("{place}: {}", error.kind())))?;
+            .map_err(|error| unreachable(format!("{place}: {}", text(&error.into()))))?;
         if status.st_uid != rustix::process::geteuid().as_raw() {
             return Err(unreachable(format!("{place} belongs to another user")));
         }

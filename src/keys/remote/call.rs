@@ -68,7 +68,7 @@ impl CallError {
 }
 
 /// Calls a method and waits for the answer; `tell` is called once if that takes a while.
-pub(super) fn call<Q, A>(
+pub(crate) fn call<Q, A>(
     address: &Address,
     method: &'static str,
     request: Q,
@@ -114,12 +114,15 @@ async fn connected<S>(
     place: &str,
 ) -> Result<S, CallError> {
     let late = |_| Err(io::ErrorKind::TimedOut.into());
-    timeout(CONNECT, connect).await.unwrap_or_else(late).map_err(|error| {
-        let reason = error.to_string();
-        // As C's texts are in Go: without the number, and in lower case.
-        let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
-        CallError::Unreachable { reason: format!("{place}: {reason}") }
-    })
+    let connected = timeout(CONNECT, connect).await.unwrap_or_else(late);
+    connected
+        .map_err(|error| CallError::Unreachable { reason: format!("{place}: {}", text(&error)) })
+}
+
+/// Returns the text of an error of the system as Go has it: without the number, and in lower case.
+pub fn text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// Connects to the first address of a host that answers.
@@ -154,9 +157,7 @@ where
     let broken =
         |error: tonic::transport::Error| CallError::status(&Status::unavailable(chain(&error)));
     let channel = endpoint.connect_with_connector(connector).await.map_err(broken)?;
-    let mut client = tonic::client::Grpc::new(channel)
-        .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(MAX_MESSAGE);
+    let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE);
     client.ready().await.map_err(broken)?;
     let path = PathAndQuery::from_static(method);
     let codec = ProstCodec::<Q, A>::default();
