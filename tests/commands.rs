@@ -1,6 +1,7 @@
 //! End-to-end tests of the commands: one behaviour a test, compared exactly where it is specified.
 
 mod age;
+mod agent;
 mod any_arguments;
 mod as_sops;
 mod catalogue;

@@ -7,6 +7,7 @@ mod hckms;
 mod azure;
 mod clouds;
 mod gcp;
+mod keyservice;
 mod pgp;
 mod stand_in;
 
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use keyservice::served;
 pub(crate) use stand_in::{Reply, StandIn};
 
 /// How long a server may take to listen.

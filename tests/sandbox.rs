@@ -19,7 +19,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 pub(crate) use mask::mask;
-pub(crate) use run::{Outcome, Run, Stdin};
+pub(crate) use run::{Outcome, Run, Running, Stdin};
 
 use crate::files::TestKey;
 use crate::peers;

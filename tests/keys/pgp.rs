@@ -7,6 +7,7 @@ use std::process::{Command, Stdio as Streams};
 use rustix::process::Signal;
 
 use crate::files::{self, ALICE, BOB};
+use crate::keys::served;
 use crate::peers;
 use crate::sandbox::{Run, Sandbox, Stdin};
 
@@ -473,5 +474,26 @@ fn waiting_for_a_card_ends_with_a_signal() {
         running.wait().no_success().no_stdout();
         assert_eq!(gnupg.read("app.yaml"), before);
         std::fs::remove_file(gnupg.path("waiting")).unwrap();
+    }
+}
+
+#[test]
+fn a_key_service_unwraps_with_the_keys_that_it_has() {
+    let gnupg = Gnupg::new();
+    gnupg.encrypt();
+    let empty = gnupg.path("empty");
+    private_directory(&empty);
+    let socket = gnupg.path("keys.sock");
+    let address = format!("unix://{}", socket.display());
+    let serve = ["keyservice", "--network", "unix", "--address", socket.to_str().unwrap()];
+    let client = ["decrypt", "--enable-local-keyservice=false", "--keyservice", &address];
+    let client = || client.iter().copied().chain(["app.yaml"]);
+    for server in [gnupg.encfile(serve), gnupg.real_sops(serve)] {
+        let server = served(server, &socket);
+        for run in [gnupg.encfile(client()), gnupg.real_sops(client())] {
+            run.env("GNUPGHOME", &empty).go().success().stdout(PLAIN);
+        }
+        server.signal(Signal::TERM);
+        server.wait();
     }
 }

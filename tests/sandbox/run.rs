@@ -197,6 +197,16 @@ pub(crate) struct Running<'s> {
     secrets_in_messages: bool,
 }
 
+/// A test that fails leaves no program behind.
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(self.pid(), Signal::KILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
 impl Running<'_> {
     /// Sends a signal to the program alone, as `kill` does.
     pub(crate) fn signal(&self, signal: Signal) {
