@@ -1,3 +1,5 @@
+//! A server on a thread, and requests good and bad.
+
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;

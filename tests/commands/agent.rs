@@ -95,7 +95,7 @@ fn an_agent_that_is_stopped_ends_and_takes_its_socket_away() {
     sandbox.encfile(["agent", "stop"]).go().success().no_stdout().no_stderr();
     agent.wait().code(0).no_stderr();
     assert!(!socket(&sandbox).exists());
-    let place = "$S/work/agent.sock";
+    let place = "<sandbox>/work/agent.sock";
     sandbox.encfile(["agent", "status"]).go().code(1).no_stdout().stderr(&format!(
         "error[agent]: no agent answers at {place}\nrpc error: code = Unavailable desc = connection \
          error: desc = \"transport: Error while dialing: {place}: no such file or directory\"\n\
@@ -107,7 +107,7 @@ fn an_agent_that_is_stopped_ends_and_takes_its_socket_away() {
 fn an_agent_that_is_gone_is_told_once_and_stops_nothing() {
     let sandbox = sandbox();
     sandbox.env("ENCFILE_AGENT", socket(&sandbox));
-    let place = "$S/work/agent.sock";
+    let place = "<sandbox>/work/agent.sock";
     let outcome = sandbox.encfile(["decrypt", "app.yaml"]).go().success().stdout(PLAIN);
     outcome.stderr(&format!(
         "warning: the agent of encfile does not answer: rpc error: code = Unavailable desc = \

@@ -68,8 +68,8 @@ fn by_service(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
 /// Ends a server, which must end well and take its socket away.
 fn end(sandbox: &Sandbox, server: Running<'_>, signal: Signal) {
     server.signal(signal);
-    let listening = format!("Listening on unix://$S/work/keys.sock\n");
-    server.wait().code(0).no_stdout().stderr(&listening);
+    let listening = "Listening on unix://<sandbox>/work/keys.sock\n";
+    server.wait().code(0).no_stdout().stderr(listening);
     assert!(!socket(sandbox).exists());
 }
 
@@ -294,7 +294,10 @@ fn a_request_is_answered_if_the_user_says_yes() {
         "\nReceived decrypt request using age key with recipient {}. Respond to request? (y/n): ",
         ALICE.recipient()
     );
-    assert_eq!(messages, format!("Listening on unix://$S/work/keys.sock\n{question}{question}"));
+    assert_eq!(
+        messages,
+        format!("Listening on unix://<sandbox>/work/keys.sock\n{question}{question}")
+    );
 }
 
 #[test]

@@ -23,8 +23,8 @@ use crate::cli::{env, io, os};
 use crate::keys::remote::{Agent, AgentError};
 use crate::service::{KeyServer, Listener, Memory, serve};
 
-/// The longest line that the agent prints when it starts: a path is shorter.
-const LONGEST_LINE: u64 = 16 * 1024;
+/// The longest that the agent says when it starts, in bytes.
+const LONGEST_MESSAGE: u64 = 16 * 1024;
 
 /// The name of the socket that is found without being named.
 const NAME: &str = "agent.sock";
@@ -41,8 +41,7 @@ pub fn run(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError> {
 
 /// Tells the agent that runs what to do.
 fn control(context: &Context, command: AgentCommand) -> Result<Exit, CliError> {
-    let place = Place::new(context, context.env.path(env::AGENT).as_deref(), NAME)?;
-    let agent = Agent::new(place.path.clone());
+    let agent = Agent::new(socket(context, context.env.path(env::AGENT).as_deref()));
     let failed = |error: AgentError| failed(&agent, &error);
     match command {
         AgentCommand::Lock => agent.lock().map_err(failed)?,
@@ -93,18 +92,27 @@ impl Place {
         if let Some(path) = chosen {
             return Ok(Place { path: context.env.absolute(path), _directory: None });
         }
-        let directory = directory(context)?;
+        let (runtime, temporary) = places(context);
+        let directory = OwnDirectory::new(runtime.as_deref(), &temporary).map_err(|error| {
+            let message = format!("there is no place for the agent's socket: {error}");
+            CliError::new(Exit::Output, "agent", message)
+        })?;
         Ok(Place { path: directory.path().join(name), _directory: Some(directory) })
     }
 }
 
-fn directory(context: &Context) -> Result<OwnDirectory, CliError> {
-    let runtime = context.env.path("XDG_RUNTIME_DIR");
-    let temporary = context.env.temporary_directory();
-    OwnDirectory::new(runtime.as_deref(), &temporary).map_err(|error| {
-        let message = format!("there is no place for the agent's socket: {error}");
-        CliError::new(Exit::Output, "agent", message)
-    })
+/// Returns where the socket of an agent is that somebody has started before.
+fn socket(context: &Context, chosen: Option<&Path>) -> PathBuf {
+    let (runtime, temporary) = places(context);
+    match chosen {
+        Some(path) => context.env.absolute(path),
+        None => OwnDirectory::place(runtime.as_deref(), &temporary).join(NAME),
+    }
+}
+
+/// Returns the directory for what lives as long as a session, and that for temporary files.
+fn places(context: &Context) -> (Option<PathBuf>, PathBuf) {
+    (context.env.path("XDG_RUNTIME_DIR"), context.env.temporary_directory())
 }
 
 /// Listens at a path, in place of an agent that does not answer any more.
@@ -166,50 +174,48 @@ fn foreground(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError
 
 /// Starts the agent as a process of its own, unless there is one, and prints where it is.
 fn background(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError> {
-    let place = Place::new(context, arguments.socket.as_deref(), NAME)?;
-    if let Ok(status) = Agent::new(place.path.clone()).status() {
+    let path = socket(context, arguments.socket.as_deref());
+    if let Ok(status) = Agent::new(path.clone()).status() {
         context.ui.note(format_args!("the agent runs already: process {}", status.process));
-        print_address(&place.path)?;
+        print_address(&path)?;
         return Ok(Exit::Success);
     }
     let failed = |error: std::io::Error| {
         let message = format!("the agent cannot be started: {error}");
         CliError::new(Exit::Generic, "agent", message)
     };
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut child = Command::new(program)
+    let mut agent = Command::new(std::env::current_exe().map_err(failed)?);
+    agent
         .arg0(context.personality.program())
         .args(["agent", "--foreground", "--detached", "--ttl"])
         .arg(format!("{}s", arguments.ttl.as_secs()))
-        .arg("--socket")
-        .arg(&place.path)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if said(&mut child) == 0 {
-        // It has ended, and says why.
-        let mut text = String::new();
-        if let Some(messages) = child.stderr.take() {
-            let _ = messages.take(LONGEST_LINE).read_to_string(&mut text);
-        }
-        let _ = child.wait();
-        let message = "the agent did not start";
-        return Err(text
-            .lines()
-            .fold(CliError::new(Exit::Generic, "agent", message), CliError::detail));
+        .stderr(Stdio::piped());
+    if arguments.socket.is_some() {
+        agent.arg("--socket").arg(&path);
     }
-    print_address(&place.path)?;
-    Ok(Exit::Success)
+    let mut agent = agent.spawn().map_err(failed)?;
+    if said(&mut agent) > 0 {
+        print_address(&path)?;
+        return Ok(Exit::Success);
+    }
+    // It has ended, and says why.
+    let mut text = String::new();
+    if let Some(messages) = agent.stderr.take() {
+        let _ = messages.take(LONGEST_MESSAGE).read_to_string(&mut text);
+    }
+    context.ui.line(text.trim_end());
+    let code = agent.wait().map_err(failed)?.code();
+    Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(Exit::Generic, Exit::Command))
 }
 
 /// Waits until the agent says where it is, and returns how much it said.
 fn said(child: &mut Child) -> usize {
     let Some(output) = child.stdout.take() else { return 0 };
     let mut line = String::new();
-    BufReader::new(output.take(LONGEST_LINE)).read_line(&mut line).unwrap_or(0)
+    BufReader::new(output.take(LONGEST_MESSAGE)).read_line(&mut line).unwrap_or(0)
 }
 
 /// Is the agent of a command.

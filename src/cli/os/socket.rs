@@ -49,10 +49,7 @@ impl OwnDirectory {
     /// If it cannot be made, or what is there belongs to somebody else, or is open to others.
     pub fn new(runtime: Option<&Path>, temporary: &Path) -> io::Result<OwnDirectory> {
         let user = rustix::process::geteuid().as_raw();
-        let path = match runtime.filter(|path| path.is_absolute()) {
-            Some(runtime) => runtime.join("encfile"),
-            None => temporary.join(format!("encfile-{user}")),
-        };
+        let path = OwnDirectory::place(runtime, temporary);
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -63,6 +60,14 @@ impl OwnDirectory {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
         Ok(OwnDirectory(path))
+    }
+
+    /// Returns where it is, if there is one.
+    pub fn place(runtime: Option<&Path>, temporary: &Path) -> PathBuf {
+        match runtime.filter(|path| path.is_absolute()) {
+            Some(runtime) => runtime.join("encfile"),
+            None => temporary.join(format!("encfile-{}", rustix::process::geteuid().as_raw())),
+        }
     }
 
     /// Returns where it is.

@@ -1,3 +1,5 @@
+//! Who is asked, and what is said if nobody can.
+
 use super::*;
 use crate::keys::unknown::UnknownKey;
 use crate::keys::{FieldValue, from_fields};

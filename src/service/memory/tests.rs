@@ -1,3 +1,5 @@
+//! What is remembered, and what is left of it.
+
 use std::cell::Cell;
 
 use super::*;

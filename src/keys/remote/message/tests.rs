@@ -1,3 +1,5 @@
+//! The messages, byte by byte.
+
 use super::*;
 use crate::keys::unknown::UnknownKey;
 
