@@ -2,11 +2,11 @@
 
 #[cfg(feature = "aws")]
 mod aws;
-mod hc_vault;
-mod hckms;
 mod azure;
 mod clouds;
 mod gcp;
+mod hc_vault;
+mod hckms;
 mod keyservice;
 mod pgp;
 mod stand_in;
@@ -17,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) use keyservice::served;
-pub(crate) use stand_in::{Reply, StandIn};
+pub(crate) use stand_in::{Asked, Reply, StandIn};
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
