@@ -59,6 +59,7 @@
 //!
 //! - `cli` (default): the command line, as the module `cli`. Without it (`default-features =
 //!   false`) the crate compiles no argument parser, and nothing for terminals, files and signals.
+//! - `keyservice` (default): SOPS' key service, as client and server, and the agent.
 
 pub mod check;
 pub mod config;

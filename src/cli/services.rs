@@ -12,8 +12,10 @@ use crate::keys::Services;
 /// If something there is not as it should be.
 pub fn services(context: &Context, arguments: &ServiceArgs) -> Result<Services, CliError> {
     let is_local = arguments.is_local().map_err(|text| {
-        let message =
-            format!("could not parse {text} as bool value for flag enable-local-keyservice");
+        let message = format!(
+            "could not parse {text} as bool value for flag enable-local-keyservice: \
+             strconv.ParseBool: parsing \"{text}\": invalid syntax"
+        );
         CliError::new(Exit::Generic, "keyservice", message)
     })?;
     let mut services = Services { is_local, ..Services::default() };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::files::{ALICE, BOB, GRACE, repository};
+use crate::keys::served;
 use crate::peers;
 use crate::sandbox::{Run, Sandbox, Stdin};
 
@@ -118,6 +119,20 @@ fn an_ssh_key_with_a_passphrase_asks_for_it_at_the_terminal() {
     assert_eq!(sandbox.read("plain.json"), PLAIN);
     let wrong = at_terminal(&sandbox).spawn().answer(question, "another\n").wait();
     wrong.code(128).says(["incorrect passphrase"]).does_not_say(["another"]);
+}
+
+#[test]
+fn with_an_agent_a_passphrase_is_asked_once() {
+    let sandbox = encrypted(&ssh_recipient("ssh-locked"));
+    let socket = sandbox.path("agent.sock");
+    let run = sandbox.encfile(["agent", "--foreground", "--socket", socket.to_str().unwrap()]);
+    let _agent = served(run, &socket);
+    sandbox.env("ENCFILE_AGENT", &socket);
+    sandbox.env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", key_file("ssh-locked.txt"));
+    let question = "Enter passphrase for \"SOPS_AGE_SSH_PRIVATE_KEY_FILE";
+    at_terminal(&sandbox).spawn().answer(question, "a long passphrase\n").wait().success();
+    at_terminal(&sandbox).go().success().does_not_say([question]);
+    assert_eq!(sandbox.read("plain.json"), PLAIN);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proptest::sample::select;
 
 use super::catalogue::in_work_directory;
 
-/// Commands, and what may be taken for one.
+/// Commands, and what may be taken for one; without those that serve until a signal comes.
 const COMMANDS: &[&str] = &[
     "encrypt",
     "decrypt",
@@ -24,7 +24,6 @@ const COMMANDS: &[&str] = &[
     "exec-env",
     "exec-file",
     "publish",
-    "keyservice",
     "filestatus",
     "completion",
     "help",
@@ -154,15 +153,34 @@ proptest! {
         rest in vec(word(), 0..7),
         as_sops in any::<bool>(),
     ) {
-        let sandbox = in_work_directory();
-        sandbox.env("EDITOR", "true");
         let words = std::iter::once(OsString::from(first)).chain(rest);
-        let run = if as_sops { sandbox.as_sops(words) } else { sandbox.encfile(words) };
-        // The sandbox looks for panics, secrets in messages and temporary files.
-        let outcome = run.secrets_in_messages().go();
-        let code = outcome.exit_code();
-        prop_assert!(code != 101, "a panic\n{outcome}");
-        prop_assert!(code == 0 || outcome.stdout_is_empty(), "output and an error\n{outcome}");
-        prop_assert!(code == 0 || !outcome.messages().is_empty(), "no message\n{outcome}");
+        ends_well(words, as_sops)?;
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_arguments_of_a_key_service_do_either(
+        rest in vec(word(), 0..4),
+        as_sops in any::<bool>(),
+    ) {
+        // It would serve until a signal comes, if there were such a network.
+        let words = ["keyservice", "--network", "moon"].map(OsString::from);
+        ends_well(words.into_iter().chain(rest), as_sops)?;
+    }
+}
+
+fn ends_well(words: impl Iterator<Item = OsString>, as_sops: bool) -> Result<(), TestCaseError> {
+    let sandbox = in_work_directory();
+    sandbox.env("EDITOR", "true");
+    let run = if as_sops { sandbox.as_sops(words) } else { sandbox.encfile(words) };
+    // The sandbox looks for panics, secrets in messages and temporary files.
+    let outcome = run.secrets_in_messages().go();
+    let code = outcome.exit_code();
+    prop_assert!(code != 101, "a panic\n{outcome}");
+    prop_assert!(code == 0 || outcome.stdout_is_empty(), "output and an error\n{outcome}");
+    prop_assert!(code == 0 || !outcome.messages().is_empty(), "no message\n{outcome}");
+    Ok(())
 }

@@ -243,7 +243,7 @@ fn what_is_no_boolean_is_refused() {
     let run = sandbox.encfile(["decrypt", "app.yaml"]).env("SOPS_ENABLE_LOCAL_KEYSERVICE", "maybe");
     run.go().code(1).no_stdout().stderr(
         "error[keyservice]: could not parse maybe as bool value for flag \
-         enable-local-keyservice\n",
+         enable-local-keyservice: strconv.ParseBool: parsing \"maybe\": invalid syntax\n",
     );
 }
 
