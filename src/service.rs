@@ -70,20 +70,20 @@ impl KeyServer {
         self.stop.clone()
     }
 
-    fn encrypt(&self, mut request: EncryptRequest) -> Result<EncryptResponse, Status> {
-        let key = self.key(request.key.take(), "encrypt")?;
+    fn encrypt(&self, request: &EncryptRequest) -> Result<EncryptResponse, Status> {
+        let key = self.key(request.key.as_ref(), "encrypt")?;
         let wrapped = key
             .wrap(&request.plaintext, &(self.credentials)())
             .map_err(|error| Status::unknown(error.to_string()))?;
         Ok(EncryptResponse { ciphertext: wrapped.into_bytes() })
     }
 
-    fn decrypt(&self, request: DecryptRequest) -> Result<DecryptResponse, Status> {
-        let known = self.memory.as_ref().and_then(|memory| memory.recall(&request));
+    fn decrypt(&self, request: &DecryptRequest) -> Result<DecryptResponse, Status> {
+        let known = self.memory.as_ref().and_then(|memory| memory.recall(request));
         if let Some(part) = known {
             return Ok(DecryptResponse { plaintext: part.to_vec() });
         }
-        let key = self.key(request.key.clone(), "decrypt")?;
+        let key = self.key(request.key.as_ref(), "decrypt")?;
         let wrapped = std::str::from_utf8(&request.ciphertext)
             .map_err(|_| Status::unknown("the wrapped key is not text"))?;
         let part = match key.unwrap(wrapped, &(self.credentials)()) {
@@ -95,15 +95,15 @@ impl KeyServer {
             }
         };
         if let Some(memory) = &self.memory {
-            memory.remember(&request, &part);
+            memory.remember(request, &part);
         }
         Ok(DecryptResponse { plaintext: part.to_vec() })
     }
 
     /// Returns the key of a request that may be answered.
-    fn key(&self, key: Option<Key>, work: &str) -> Result<Arc<dyn MasterKey>, Status> {
+    fn key(&self, key: Option<&Key>, work: &str) -> Result<Arc<dyn MasterKey>, Status> {
         let key = key.ok_or_else(|| Status::not_found("Must provide a key"))?;
-        let key = key.key_type.ok_or_else(|| Status::not_found("Unknown key type"))?;
+        let key = key.key_type.as_ref().ok_or_else(|| Status::not_found("Unknown key type"))?;
         if let Some(gate) = &self.gate {
             let question = format!("Received {work} request using {}", key.describe());
             match gate(&question) {
@@ -116,7 +116,7 @@ impl KeyServer {
         Ok(keys::from_fields(kind, fields))
     }
 
-    fn recall(&self, request: RecallRequest) -> Result<RecallResponse, Status> {
+    fn recall(&self, request: &RecallRequest) -> Result<RecallResponse, Status> {
         let memory = self.agent()?;
         let keys = request.keys.iter().map(|question| DecryptResponse {
             plaintext: memory.recall(question).map(|part| part.to_vec()).unwrap_or_default(),
@@ -124,14 +124,14 @@ impl KeyServer {
         Ok(RecallResponse { keys: keys.collect() })
     }
 
-    fn remember(&self, mut request: RememberRequest) -> Result<Empty, Status> {
-        if let Some(question) = request.question.take() {
-            self.agent()?.remember(&question, &request.plaintext);
+    fn remember(&self, request: &RememberRequest) -> Result<Empty, Status> {
+        if let Some(question) = &request.question {
+            self.agent()?.remember(question, &request.plaintext);
         }
         Ok(Empty {})
     }
 
-    fn status(&self, _: Empty) -> Result<StatusResponse, Status> {
+    fn status(&self, _: &Empty) -> Result<StatusResponse, Status> {
         let memory = self.agent()?;
         Ok(StatusResponse {
             keys: memory.len() as u64,
@@ -141,12 +141,12 @@ impl KeyServer {
         })
     }
 
-    fn lock(&self, _: Empty) -> Result<Empty, Status> {
+    fn lock(&self, _: &Empty) -> Result<Empty, Status> {
         self.agent()?.forget_all();
         Ok(Empty {})
     }
 
-    fn end(&self, _: Empty) -> Result<Empty, Status> {
+    fn end(&self, _: &Empty) -> Result<Empty, Status> {
         self.agent()?.forget_all();
         self.stop.now();
         Ok(Empty {})

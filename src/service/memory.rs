@@ -133,7 +133,9 @@ impl Memory {
             .filter(|(_, entry)| is_old(entry))
             .map(|(question, _)| *question)
             .collect();
-        old.iter().for_each(|question| kept.forget(question));
+        for question in &old {
+            kept.forget(question);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {

@@ -213,7 +213,7 @@ impl Methods {
     async fn answer<Q, A>(
         self,
         request: http::Request<Body>,
-        work: fn(&KeyServer, Q) -> Result<A, Status>,
+        work: fn(&KeyServer, &Q) -> Result<A, Status>,
     ) -> http::Response<Body>
     where
         Q: Message + Default + 'static,
@@ -225,7 +225,7 @@ impl Methods {
                 let ended = |_| Status::unavailable("the key service ends");
                 let turn = turns.acquire_owned().await.map_err(ended)?;
                 let work = move || {
-                    let answer = work(&server, request.into_inner());
+                    let answer = work(&server, request.get_ref());
                     drop(turn);
                     answer
                 };

@@ -46,9 +46,9 @@ impl Running {
 
     /// Wraps and unwraps a key.
     fn assert_works(&self) {
-        let request = EncryptRequest { key: alice(), plaintext: b"part".to_vec() };
+        let request = EncryptRequest { key: Some(alice()), plaintext: b"part".to_vec() };
         let wrapped: EncryptResponse = self.call(method::ENCRYPT, request).unwrap();
-        let request = DecryptRequest { key: alice(), ciphertext: wrapped.ciphertext };
+        let request = DecryptRequest { key: Some(alice()), ciphertext: wrapped.ciphertext };
         let part: DecryptResponse = self.call(method::DECRYPT, request).unwrap();
         assert_eq!(part.plaintext, b"part");
     }
@@ -91,9 +91,8 @@ fn agent() -> KeyServer {
     server().remembering(Memory::new(Duration::from_secs(60), || Duration::ZERO))
 }
 
-fn alice() -> Option<Key> {
-    let key = KeyType::Age(AgeKey { recipient: ALICE.to_owned() });
-    Some(Key { key_type: Some(key) })
+fn alice() -> Key {
+    Key { key_type: Some(KeyType::Age(AgeKey { recipient: ALICE.to_owned() })) }
 }
 
 fn status(code: &str, message: &str) -> CallError {
@@ -127,7 +126,7 @@ fn a_request_that_names_no_key_is_refused_in_the_words_of_sops() {
 #[test]
 fn a_key_that_does_not_unwrap_is_an_error_without_the_text() {
     let running = Running::start(server(), None);
-    let request = DecryptRequest { key: alice(), ciphertext: b"canary".to_vec() };
+    let request = DecryptRequest { key: Some(alice()), ciphertext: b"canary".to_vec() };
     let CallError::Status { code, message } = refused(&running, method::DECRYPT, request) else {
         panic!("it is reachable");
     };
@@ -148,7 +147,7 @@ fn what_a_request_names_starts_no_program() {
 #[test]
 fn a_message_that_is_too_long_is_refused_and_the_next_is_not() {
     let running = Running::start(server(), None);
-    let request = DecryptRequest { key: alice(), ciphertext: vec![b'x'; 2 * 1024 * 1024] };
+    let request = DecryptRequest { key: Some(alice()), ciphertext: vec![b'x'; 2 * 1024 * 1024] };
     let CallError::Status { code, .. } = refused(&running, method::DECRYPT, request) else {
         panic!("it is reachable");
     };
@@ -204,7 +203,7 @@ fn a_question_decides_before_anything_is_done() {
             answer.clone()
         });
         let running = Running::start(server, None);
-        let request = DecryptRequest { key: alice(), ciphertext: b"wrapped".to_vec() };
+        let request = DecryptRequest { key: Some(alice()), ciphertext: b"wrapped".to_vec() };
         assert_eq!(refused(&running, method::DECRYPT, request), expected);
     }
     Running::start(server().asking(|_| Ok(true)), None).assert_works();

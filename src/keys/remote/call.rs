@@ -62,7 +62,7 @@ impl CallError {
         CallError::Status { code, message: status.message().to_owned() }
     }
 
-    fn internal(error: impl ToString) -> CallError {
+    fn internal(error: &io::Error) -> CallError {
         CallError::status(&Status::internal(error.to_string()))
     }
 }
@@ -106,7 +106,7 @@ where
         let late = |_| CallError::status(&Status::deadline_exceeded("no answer in five minutes"));
         timeout(TOTAL, &mut work).await.map_err(late)?
     };
-    runtime::block_on(bounded).map_err(CallError::internal)?
+    runtime::block_on(bounded).map_err(|error| CallError::internal(&error))?
 }
 
 async fn connected<S>(

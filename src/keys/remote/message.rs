@@ -213,7 +213,7 @@ pub struct RememberRequest {
 }
 
 /// Nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
+#[derive(PartialEq, Eq, Message)]
 pub struct Empty {}
 
 /// How the agent is.
