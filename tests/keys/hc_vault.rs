@@ -1,4 +1,5 @@
 //! Vault's transit engine: a real `OpenBao` server, and stand-ins for what it does not do on demand.
+//! It is long because each failure and each setting has a test of a few lines.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -42,13 +42,11 @@ fn kms() -> StandIn {
             Some("encrypt-data") => reversed("plain_text").map(|text| json!({"cipher_text": text})),
             _ => reversed("cipher_text").map(|text| json!({ "plain_text": text })),
         };
-        match answer {
-            Some(answer) => Reply::json(200, answer.to_string()),
-            None => {
-                let body = json!({ "error": { "code": 400, "message": "no ciphertext" } });
-                Reply::json(400, body.to_string())
-            }
-        }
+        let refused = json!({ "error": { "code": 400, "message": "no ciphertext" } });
+        answer.map_or_else(
+            || Reply::json(400, refused.to_string()),
+            |answer| Reply::json(200, answer.to_string()),
+        )
     })
 }
 

@@ -1,3 +1,5 @@
+//! Texts and entries of Vault keys: what is taken apart, kept and refused.
+
 use super::*;
 use crate::keys;
 
