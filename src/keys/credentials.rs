@@ -20,11 +20,23 @@ pub struct Credentials {
 struct Shared {
     host: Arc<dyn Host>,
     own: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-    unwrapped: Mutex<HashMap<Wrapped, SecretBytes>>,
+    answers: Mutex<HashMap<Wrapped, Answer>>,
 }
 
 /// Kind, identity and text of a wrapped key.
 type Wrapped = (String, String, String);
+
+/// What a key said: [`MasterKey::unwrap`].
+pub(super) type Answer = Option<Result<SecretBytes, KeyError>>;
+
+/// Which answers of keys are kept for the next time that they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remembers {
+    /// What was unwrapped; another try may do better where nothing was.
+    Successes,
+    /// Failures too: what was asked ahead is not asked again.
+    Everything,
+}
 
 /// What a kind of keys keeps for a process: identities, a client, a token.
 pub trait OwnCredentials: Send + Sync + 'static {
@@ -51,8 +63,8 @@ impl OwnCredentials for FileServers {
 impl Credentials {
     /// Returns the credentials of the user of `host`.
     pub fn of_host(host: Arc<dyn Host>) -> Credentials {
-        let (own, unwrapped) = (Mutex::default(), Mutex::default());
-        Credentials { shared: Arc::new(Shared { host, own, unwrapped }) }
+        let (own, answers) = (Mutex::default(), Mutex::default());
+        Credentials { shared: Arc::new(Shared { host, own, answers }) }
     }
 
     /// Returns no credentials: nothing can be unwrapped that needs any.
@@ -90,16 +102,25 @@ impl Credentials {
         &self,
         key: &dyn MasterKey,
         wrapped: &str,
-    ) -> Option<Result<SecretBytes, KeyError>> {
+        remembers: Remembers,
+    ) -> Answer {
         let name = (key.kind().to_owned(), key.identity().to_owned(), wrapped.to_owned());
-        if let Some(known) = lock(&self.shared.unwrapped).get(&name) {
-            return Some(Ok(SecretBytes::from(&**known)));
+        if let Some(known) = lock(&self.shared.answers).get(&name) {
+            return copy(known);
         }
         let answer = key.unwrap(wrapped, self);
-        if let Some(Ok(part)) = &answer {
-            lock(&self.shared.unwrapped).insert(name, SecretBytes::from(&**part));
+        if remembers == Remembers::Everything || matches!(answer, Some(Ok(_))) {
+            lock(&self.shared.answers).insert(name, copy(&answer));
         }
         answer
+    }
+}
+
+/// Copies an answer for one more who wants it.
+pub(super) fn copy(answer: &Answer) -> Answer {
+    match answer.as_ref()? {
+        Ok(part) => Some(Ok(SecretBytes::from(&**part))),
+        Err(error) => Some(Err(error.clone())),
     }
 }
 
