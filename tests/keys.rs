@@ -7,6 +7,7 @@ mod hckms;
 mod azure;
 mod clouds;
 mod gcp;
+mod many;
 mod pgp;
 mod stand_in;
 
