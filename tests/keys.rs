@@ -2,11 +2,11 @@
 
 #[cfg(feature = "aws")]
 mod aws;
-mod hc_vault;
-mod hckms;
 mod azure;
 mod clouds;
 mod gcp;
+mod hc_vault;
+mod hckms;
 mod many;
 mod pgp;
 mod stand_in;

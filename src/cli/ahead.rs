@@ -69,7 +69,7 @@ impl Ahead {
                 bar.set_position(done as u64);
             }
         };
-        let is_shown = os::stderr_is_terminal();
+        let is_shown = os::stderr_is_terminal() && self.silent.personality.shows_progress();
         let progress: Option<&mut dyn FnMut(Progress)> =
             if is_shown { Some(&mut show) } else { None };
         unwrap_ahead(&files, order, &self.silent.credentials, progress);
