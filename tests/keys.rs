@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) use stand_in::{Reply, StandIn};
+pub(crate) use stand_in::{Asked, Reply, StandIn};
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
