@@ -382,7 +382,8 @@ fn a_key_that_fails_does_not_hold_up_files_that_have_another() {
     let files: Vec<_> = lost.iter().map(|lost| wrapped(&[&[lost, &there]], 0).0).collect();
     let with = Credentials::none();
     ahead(&files, &with);
+    // Those of the first round, and a few whose other key was being asked at that moment.
     let asked = lost.iter().filter(|key| key.asked() > 0).count();
-    assert!(asked <= MAX_THREADS, "{asked}");
+    assert!(asked <= 4 * MAX_THREADS, "{asked}");
     assert_eq!(there.asked(), files.len());
 }
