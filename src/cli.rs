@@ -1,6 +1,7 @@
 //! The command line: arguments, terminal, files, processes. Everything below it is a library
 //! that prints nothing and reads no environment.
 
+pub mod ahead;
 pub mod args;
 pub mod change;
 pub mod commands;

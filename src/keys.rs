@@ -35,9 +35,11 @@ pub(crate) mod runtime;
 mod services;
 #[cfg(all(test, any(feature = "azure", feature = "gcp", feature = "huawei")))]
 mod testing;
+mod together;
 pub mod unknown;
 mod unwrap;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,6 +49,8 @@ use crate::number;
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
 
+use self::together::{Step, Waiting};
+
 pub use self::credentials::{Credentials, FileServers, OwnCredentials};
 pub use self::host::{Finished, Host, Question, Run, Talk};
 pub use self::kind::{
@@ -54,7 +58,9 @@ pub use self::kind::{
     MemberField, NamedBy, is_same_key,
 };
 pub use self::services::{KeyService, Memory, Services};
-pub use self::unwrap::{Attempt, GroupReport, UnwrapError, UnwrapReport, unwrap_any};
+pub use self::unwrap::{
+    Attempt, GroupReport, Progress, UnwrapError, UnwrapReport, unwrap_ahead, unwrap_any,
+};
 
 /// A master key: something that can wrap a data key and, with the right credentials, unwrap it.
 pub trait MasterKey: fmt::Debug + Send + Sync {
@@ -251,7 +257,8 @@ pub fn wrap_new(
     wrap(new.map(|key| (key, &whole)), with)
 }
 
-/// Wraps a part of a data key for each key.
+/// Wraps a part of a data key for each key: the local ones one after the other, the remote ones at
+/// the same time.
 fn wrap<'k>(
     keys: impl Iterator<Item = (&'k mut WrappedKey, &'k SecretBytes)>,
     with: &Credentials,
@@ -260,12 +267,29 @@ fn wrap<'k>(
     if services.is_empty() {
         return Err(WrapError::NoService);
     }
+    let keys: Vec<_> = keys.collect();
+    let mut answers: Vec<Option<Result<String, KeyError>>> = keys.iter().map(|_| None).collect();
+    let mut questions = VecDeque::new();
+    for (at, (key, part)) in keys.iter().enumerate() {
+        if key.key.is_remote() {
+            questions.push_back((at, Arc::clone(&key.key), SecretBytes::from(&***part)));
+        } else {
+            answers[at] = Some(services.wrap(&*key.key, part, with));
+        }
+    }
+    if !questions.is_empty() {
+        wrap_remote(questions, &mut answers, with);
+    }
     let mut wrapped = Vec::new();
     let mut failures = Vec::new();
-    for (key, part) in keys {
-        match services.wrap(&*key.key, part, with) {
-            Ok(text) => wrapped.push((key, text)),
-            Err(error) => failures.push((key.key.identity().to_owned(), error)),
+    for ((key, _), answer) in keys.into_iter().zip(answers) {
+        match answer {
+            Some(Ok(text)) => wrapped.push((key, text)),
+            Some(Err(error)) => failures.push((key.key.identity().to_owned(), error)),
+            None => {
+                let message = "there was no answer".to_owned();
+                failures.push((key.key.identity().to_owned(), KeyError::Wrap { message }));
+            }
         }
     }
     if !failures.is_empty() {
@@ -275,6 +299,22 @@ fn wrap<'k>(
         key.wrapped = Some(text);
     }
     Ok(())
+}
+/// Asks remote keys to wrap what stands beside them, each for the answer with its number.
+fn wrap_remote(
+    questions: VecDeque<(usize, Arc<dyn MasterKey>, SecretBytes)>,
+    answers: &mut [Option<Result<String, KeyError>>],
+    with: &Credentials,
+) {
+    let names = questions.iter().map(|(_, key, _)| key.identity().to_owned()).collect();
+    let mut waiting = Waiting::for_keys(&**with.host(), names);
+    let (credentials, services) = (with.clone(), with.own::<Services>());
+    let wrapped = together::start(questions, move |(at, key, part)| {
+        Step::Answer((at, services.wrap(&*key, &part, &credentials)))
+    });
+    while let Some((at, answer)) = waiting.next(&wrapped) {
+        answers[at] = Some(answer);
+    }
 }
 
 /// Why one key failed.

@@ -11,6 +11,7 @@ mod hc_vault;
 mod hckms;
 #[cfg(feature = "keyservice")]
 mod keyservice;
+mod many;
 mod pgp;
 mod stand_in;
 

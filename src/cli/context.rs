@@ -1,5 +1,6 @@
 //! What every command gets: who it is, the environment, the voice, the credentials.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +20,10 @@ use crate::crypt::data_key::DataKey;
 use crate::file::{DecryptedFile, EncryptedFile, FileError};
 use crate::format::{self, FileFormat};
 use crate::keys::age::Plugins;
-use crate::keys::{self, Credentials, DEFAULT_DECRYPTION_ORDER, FileServers, KeyKind, UnwrapError};
+use crate::keys::{
+    self, Credentials, DEFAULT_DECRYPTION_ORDER, FileServers, KeyGroup, KeyKind, UnwrapError,
+};
+use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 
 /// Returns the credentials of the user, of which nothing is read yet.
@@ -78,6 +82,19 @@ impl Context {
         let services = services(&self, arguments)?;
         self.credentials = self.credentials.with(services);
         Ok(self)
+    }
+
+    /// Returns the same surroundings without a voice, for what is done twice and told once.
+    #[must_use]
+    pub fn without_voice(&self) -> Context {
+        Context {
+            personality: self.personality,
+            env: self.env.clone(),
+            ui: self.ui.muted(),
+            credentials: self.credentials.clone(),
+            config: self.config.clone(),
+            hardened: self.hardened,
+        }
     }
 
     /// Returns the format of a plain file by its name.
@@ -173,10 +190,7 @@ impl Context {
         order: &[&str],
     ) -> Result<(DecryptedFile, DataKey), CliError> {
         let failed = |error: FileError| error::decrypt(path, error, &self.credentials);
-        let key = self.data_key(&file, name, order).map_err(|mut error| {
-            self.name_owners(&mut error, path);
-            failed(error)
-        })?;
+        let key = self.data_key_or_report(&file, (path, name), order)?;
         let opened = if ignore_mac { file.decrypt_ignoring_mac(&key) } else { file.decrypt(&key) };
         let opened = opened.map_err(failed)?;
         let unreadable = opened.unreadable_comments();
@@ -208,13 +222,35 @@ impl Context {
         order: &[&str],
     ) -> Result<DataKey, FileError> {
         let metadata = file.metadata();
+        let groups = self.groups_to_open(metadata, name);
+        Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
+    }
+
+    /// Recovers the data key of a file, as [`Context::data_key`] does it.
+    ///
+    /// # Errors
+    /// The report of what was tried, and of who could help.
+    pub fn data_key_or_report(
+        &self,
+        file: &EncryptedFile,
+        (path, name): (&Path, &Path),
+        order: &[&str],
+    ) -> Result<DataKey, CliError> {
+        self.data_key(file, name, order).map_err(|mut error| {
+            self.name_owners(&mut error, path);
+            error::decrypt(path, error, &self.credentials)
+        })
+    }
+
+    /// Returns the groups of a file with the keys as its creation rule names them.
+    pub fn groups_to_open<'m>(&self, metadata: &'m Metadata, name: &Path) -> Cow<'m, [KeyGroup]> {
         let is_doubtful = metadata.keys().any(|key| key.key.needs_user());
         if !is_doubtful || self.personality.asks_servers_of_files() {
-            return file.data_key(&self.credentials, order);
+            return Cow::Borrowed(&metadata.groups);
         }
         let mut groups = metadata.groups.clone();
         creation_rule::adopt_keys(self, self.config.as_deref(), name, &mut groups);
-        Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
+        Cow::Owned(groups)
     }
 
     /// Adds to the report of a data key that could not be recovered who the keys belong to.

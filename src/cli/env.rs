@@ -49,7 +49,7 @@ pub fn completing_shell() -> Option<String> {
 }
 
 /// The environment of the process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Env {
     directory: PathBuf,
 }

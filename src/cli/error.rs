@@ -444,7 +444,32 @@ fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
     for code in tried {
         failure = failure.help(code.advice);
     }
-    failure
+    match who_could_help(path, report) {
+        Some(advice) => failure.help(advice),
+        None => failure,
+    }
+}
+
+/// Returns what to ask of whom, if the config says who somebody is.
+fn who_could_help(path: &Path, report: &UnwrapReport) -> Option<String> {
+    let lost = report.groups.iter().filter(|group| !group.recovered);
+    let owned = lost.flat_map(|group| &group.attempts).filter(|attempt| attempt.owner.is_some());
+    let mut names: Vec<&str> = Vec::new();
+    let mut flag = None;
+    for attempt in owned {
+        flag = flag.or_else(|| KeyKind::named(&attempt.kind).map(|kind| kind.flag.long));
+        let owner = attempt.owner.as_deref().unwrap_or_default();
+        if !names.contains(&owner) {
+            names.push(owner);
+        }
+    }
+    let flag = flag?;
+    Some(format!(
+        "or ask one of these to add your key: {}\n\
+         they run: encfile rotate --in-place --add-{flag} YOUR_KEY {}",
+        one_line(&names.join(", ")),
+        quoted(path)
+    ))
 }
 
 fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {

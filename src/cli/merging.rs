@@ -201,7 +201,7 @@ fn side(
         Err(FileError::NoDocument) => return Ok(None),
         Err(failure) => return Err(failed(failure)),
     };
-    let data_key = context.data_key(&file, path, DEFAULT_DECRYPTION_ORDER).map_err(failed)?;
+    let data_key = context.data_key_or_report(&file, (path, path), DEFAULT_DECRYPTION_ORDER)?;
     let opened = match macs {
         Macs::Checked => file.decrypt(&data_key),
         Macs::Ignored => file.decrypt_ignoring_mac(&data_key),

@@ -123,6 +123,11 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether a bar shows at the terminal how far the work is.
+    pub fn shows_progress(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether commands take several files; SOPS uses the first one and warns.
     pub fn takes_several_files(self) -> bool {
         self.is_encfile()

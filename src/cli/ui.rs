@@ -10,12 +10,19 @@ use crate::cli::personality::Personality;
 #[derive(Clone, Copy, Debug)]
 pub struct Ui {
     personality: Personality,
+    is_muted: bool,
 }
 
 impl Ui {
     /// Returns the voice of a personality.
     pub fn new(personality: Personality) -> Ui {
-        Ui { personality }
+        Ui { personality, is_muted: false }
+    }
+
+    /// Returns a voice that says nothing.
+    #[must_use]
+    pub fn muted(self) -> Ui {
+        Ui { is_muted: true, ..self }
     }
 
     /// Says something that the user should know, and that stops nothing.
@@ -41,6 +48,9 @@ impl Ui {
     /// What a terminal would take as a command is shown as `\u{1b}`: names of files, keys and
     /// recipients come from whoever wrote the repository.
     pub fn line(self, message: impl Display) {
+        if self.is_muted {
+            return;
+        }
         let text = message.to_string();
         let mut text = visible(&text, |character| character != '\n').into_owned();
         text.push('\n');

@@ -20,11 +20,23 @@ pub struct Credentials {
 struct Shared {
     host: Arc<dyn Host>,
     own: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-    unwrapped: Mutex<HashMap<Wrapped, SecretBytes>>,
+    answers: Mutex<HashMap<Wrapped, Answer>>,
 }
 
 /// Kind, identity and text of a wrapped key.
 type Wrapped = (String, String, String);
+
+/// What a key said: [`MasterKey::unwrap`].
+pub(super) type Answer = Option<Result<SecretBytes, KeyError>>;
+
+/// Which answers of keys are kept for the next time that they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remembers {
+    /// What was unwrapped; another try may do better where nothing was.
+    Successes,
+    /// Failures too: what was asked ahead is not asked again.
+    Everything,
+}
 
 /// What a kind of keys keeps for a process: identities, a client, a token.
 pub trait OwnCredentials: Send + Sync + 'static {
@@ -51,8 +63,8 @@ impl OwnCredentials for FileServers {
 impl Credentials {
     /// Returns the credentials of the user of `host`.
     pub fn of_host(host: Arc<dyn Host>) -> Credentials {
-        let (own, unwrapped) = (Mutex::default(), Mutex::default());
-        Credentials { shared: Arc::new(Shared { host, own, unwrapped }) }
+        let (own, answers) = (Mutex::default(), Mutex::default());
+        Credentials { shared: Arc::new(Shared { host, own, answers }) }
     }
 
     /// Returns no credentials: nothing can be unwrapped that needs any.
@@ -90,25 +102,27 @@ impl Credentials {
         &self,
         key: &dyn MasterKey,
         wrapped: &str,
-    ) -> Option<Result<SecretBytes, KeyError>> {
-        if let Some(known) = self.known(key, wrapped) {
-            return Some(Ok(known));
+        remembers: Remembers,
+    ) -> Answer {
+        let name = name(key, wrapped);
+        if let Some(known) = lock(&self.shared.answers).get(&name) {
+            return copy(known);
         }
         let services = self.own::<Services>();
         let answer = services.unwrap(key, wrapped, self);
-        if let Some(Ok(part)) = &answer {
-            self.know(key, wrapped, SecretBytes::from(&**part));
-            if let Some(memory) = &services.memory {
-                memory.remember(key, wrapped, part, &**self.host());
-            }
+        if let (Some(Ok(part)), Some(memory)) = (&answer, &services.memory) {
+            memory.remember(key, wrapped, part, &**self.host());
+        }
+        if remembers == Remembers::Everything || matches!(answer, Some(Ok(_))) {
+            lock(&self.shared.answers).insert(name, copy(&answer));
         }
         answer
     }
 
     /// Returns what was unwrapped before.
     pub(super) fn known(&self, key: &dyn MasterKey, wrapped: &str) -> Option<SecretBytes> {
-        let known = lock(&self.shared.unwrapped);
-        known.get(&name(key, wrapped)).map(|part| SecretBytes::from(&**part))
+        let answers = lock(&self.shared.answers);
+        copy(answers.get(&name(key, wrapped))?)?.ok()
     }
 
     /// Asks the memory, if there is one, for wrapped keys that are not known yet.
@@ -116,7 +130,7 @@ impl Credentials {
         let services = self.own::<Services>();
         let Some(memory) = &services.memory else { return };
         let unknown = |(key, wrapped): &(&dyn MasterKey, &str)| {
-            !lock(&self.shared.unwrapped).contains_key(&name(*key, wrapped))
+            !lock(&self.shared.answers).contains_key(&name(*key, wrapped))
         };
         let unknown: Vec<_> = keys.iter().copied().filter(unknown).collect();
         if unknown.is_empty() {
@@ -131,12 +145,20 @@ impl Credentials {
     }
 
     fn know(&self, key: &dyn MasterKey, wrapped: &str, part: SecretBytes) {
-        lock(&self.shared.unwrapped).insert(name(key, wrapped), part);
+        lock(&self.shared.answers).insert(name(key, wrapped), Some(Ok(part)));
     }
 }
 
 fn name(key: &dyn MasterKey, wrapped: &str) -> Wrapped {
     (key.kind().to_owned(), key.identity().to_owned(), wrapped.to_owned())
+}
+
+/// Copies an answer for one more who wants it.
+pub(super) fn copy(answer: &Answer) -> Answer {
+    match answer.as_ref()? {
+        Ok(part) => Some(Ok(SecretBytes::from(&**part))),
+        Err(error) => Some(Err(error.clone())),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

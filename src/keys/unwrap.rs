@@ -1,27 +1,21 @@
-//! Recovering a data key: which keys are tried, in which order, and what is said if none does.
+//! Recovering data keys: which keys are tried, in which order, and what is said if none does.
 //!
 //! Kinds are tried in the order that is given, in each group the local ones of a place in it before
 //! the remote ones. Remote keys of the same place are asked together, of all groups that still
 //! need one, and the first success of a group ends it. No thread is started unless a remote key has
 //! to be asked. What was unwrapped before, here or as far as an agent knows, comes before everything.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::slice::from_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use super::credentials::{Answer, Remembers, copy};
+use super::together::{self, Step, Waiting};
 use super::{Credentials, KeyError, KeyGroup, MasterKey, WrappedKey, needed_groups};
 use crate::crypt::data_key::DataKey;
 use crate::crypt::shamir::{self, ShamirError};
 use crate::secret::SecretBytes;
-
-/// How many remote keys are asked at the same time.
-const MAX_THREADS: usize = 8;
-
-/// How long a remote key may take before the user is told what is waited for.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Recovers the data key of `groups`, trying in each group the kinds of `order` first.
 ///
@@ -37,8 +31,8 @@ pub fn unwrap_any(
     let mut search = Search::new(groups, needed, order);
     search.ask_memory(with);
     for place in 0..=order.len() {
-        search.ask_local(place, with);
-        search.ask_remote(place, with);
+        search.ask_local(place, with, Remembers::Successes);
+        ask_remote(from_mut(&mut search), place, with, Remembers::Successes, None);
     }
     let (report, mut parts) = search.finish();
     if parts.len() < needed {
@@ -48,11 +42,57 @@ pub fn unwrap_any(
     DataKey::from_bytes(&key).ok_or(UnwrapError::NotADataKey { length: key.len() })
 }
 
+/// Asks for the data keys of several files, each with its groups and threshold, so that
+/// [`unwrap_any`] then has the answers at hand: the remote keys of all files are asked together,
+/// each wrapped key once. Files without a remote key are left alone.
+///
+/// `progress` is told of each round of questions to remote keys; without it, the user is told
+/// what is waited for, as by [`unwrap_any`].
+pub fn unwrap_ahead(
+    files: &[(&[KeyGroup], usize)],
+    order: &[&str],
+    with: &Credentials,
+    mut progress: Option<&mut dyn FnMut(Progress)>,
+) {
+    let is_remote = |group: &KeyGroup| group.keys.iter().any(|key| key.key.is_remote());
+    let mut searches: Vec<Search<'_>> = files
+        .iter()
+        .filter(|(groups, _)| groups.iter().any(is_remote))
+        .map(|(groups, threshold)| {
+            Search::new(groups, needed_groups(groups.len(), *threshold), order)
+        })
+        .collect();
+    for search in &mut searches {
+        search.ask_memory(with);
+    }
+    for place in 0..=order.len() {
+        for search in &mut searches {
+            search.ask_local(place, with, Remembers::Everything);
+        }
+        let progress: Option<&mut dyn FnMut(Progress)> = match &mut progress {
+            Some(progress) => Some(&mut **progress),
+            None => None,
+        };
+        ask_remote(&mut searches, place, with, Remembers::Everything, progress);
+    }
+}
+
+/// How far [`unwrap_ahead`] is with a round of questions to remote keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How many keys have answered.
+    pub done: usize,
+    /// How many are asked.
+    pub total: usize,
+}
+
 /// The search for the parts of a data key.
 struct Search<'g> {
     needed: usize,
     keys: Vec<Candidate<'g>>,
     parts: Vec<Option<SecretBytes>>,
+    /// Which groups need nothing more, for threads that have not asked their question yet.
+    settled: Arc<Vec<AtomicBool>>,
 }
 
 struct Candidate<'g> {
@@ -75,7 +115,8 @@ impl<'g> Search<'g> {
             .flat_map(|(number, group)| group.keys.iter().map(move |key| candidate(number, key)))
             .collect();
         let parts = groups.iter().map(|_| None).collect();
-        Search { needed, keys, parts }
+        let settled = Arc::new(groups.iter().map(|_| AtomicBool::new(false)).collect());
+        Search { needed, keys, parts, settled }
     }
 
     fn is_done(&self) -> bool {
@@ -113,7 +154,7 @@ impl<'g> Search<'g> {
         }
     }
 
-    fn ask_local(&mut self, place: usize, with: &Credentials) {
+    fn ask_local(&mut self, place: usize, with: &Credentials, remembers: Remembers) {
         for at in self.next(place, false) {
             let candidate = &self.keys[at];
             if self.is_done() {
@@ -123,73 +164,22 @@ impl<'g> Search<'g> {
                 continue;
             }
             let answer = match &candidate.key.wrapped {
-                Some(wrapped) => with.unwrap(&*candidate.key.key, wrapped),
+                Some(wrapped) => with.unwrap(&*candidate.key.key, wrapped, remembers),
                 None => Some(Err(nothing_wrapped())),
             };
             self.take(at, answer);
         }
     }
 
-    fn ask_remote(&mut self, place: usize, with: &Credentials) {
-        if self.is_done() {
-            return;
-        }
-        let mut questions = VecDeque::new();
-        for at in self.next(place, true) {
-            let Candidate { group, key, .. } = self.keys[at];
-            match &key.wrapped {
-                Some(wrapped) => questions.push_back(RemoteQuestion {
-                    at,
-                    group,
-                    key: Arc::clone(&key.key),
-                    wrapped: wrapped.clone(),
-                }),
-                None => self.take(at, Some(Err(nothing_wrapped()))),
-            }
-        }
-        if questions.is_empty() {
-            return;
-        }
-        let names: Vec<String> =
-            questions.iter().map(|question| question.key.identity().to_owned()).collect();
-        let done = Arc::new(self.parts.iter().map(|_| AtomicBool::new(false)).collect::<Vec<_>>());
-        let answers = start(questions, &done, with);
-        let mut told = false;
-        let started = Instant::now();
-        while !self.is_done() {
-            let left = PATIENCE.saturating_sub(started.elapsed());
-            let received = if told {
-                answers.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                answers.recv_timeout(left)
-            };
-            match received {
-                Ok((at, answer)) => {
-                    let group = self.keys[at].group;
-                    if self.parts[group].is_none() {
-                        self.take(at, answer);
-                    }
-                    if self.parts[group].is_some() {
-                        done[group].store(true, Ordering::Relaxed);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    with.host().tell(&format!("waiting for {}", names.join(", ")));
-                    told = true;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        // Threads that still wait for an answer find nothing else to do after it.
-        done.iter().for_each(|group| group.store(true, Ordering::Relaxed));
-    }
-
     /// Takes a key's answer.
-    fn take(&mut self, at: usize, answer: Option<Result<SecretBytes, KeyError>>) {
+    fn take(&mut self, at: usize, answer: Answer) {
         let candidate = &mut self.keys[at];
         let error = match answer {
             Some(Ok(part)) => {
                 self.parts[candidate.group] = Some(part);
+                if self.is_done() {
+                    self.settle();
+                }
                 return;
             }
             Some(Err(error)) => Some(error),
@@ -198,6 +188,11 @@ impl<'g> Search<'g> {
         let kind = candidate.key.key.kind().to_owned();
         let identity = candidate.key.key.identity().to_owned();
         candidate.outcome = Some(Attempt { kind, identity, owner: None, error });
+    }
+
+    /// Says that no group needs anything more.
+    fn settle(&self) {
+        self.settled.iter().for_each(|group| group.store(true, Ordering::Relaxed));
     }
 
     /// Returns what was tried, and the parts that were recovered.
@@ -223,56 +218,111 @@ fn nothing_wrapped() -> KeyError {
 
 /// A remote key to ask. It owns what it needs: its thread may outlive the search.
 struct RemoteQuestion {
-    at: usize,
-    group: usize,
     key: Arc<dyn MasterKey>,
     wrapped: String,
+    takers: Vec<Taker>,
+    /// Whether the key has failed elsewhere, so that others went first.
+    is_last: bool,
 }
 
-type Answer = (usize, Option<Result<SecretBytes, KeyError>>);
-
-/// Starts asking remote keys; the answers end when all are asked, or their groups are `done`.
-fn start(
-    questions: VecDeque<RemoteQuestion>,
-    done: &Arc<Vec<AtomicBool>>,
-    with: &Credentials,
-) -> mpsc::Receiver<Answer> {
-    let (sender, answers) = mpsc::channel();
-    let threads = questions.len().min(MAX_THREADS);
-    let questions = Arc::new(Mutex::new(questions));
-    let worker = || {
-        let (questions, done) = (Arc::clone(&questions), Arc::clone(done));
-        let (with, answers) = (with.clone(), sender.clone());
-        move || ask(&questions, &done, &with, &answers)
-    };
-    for number in 0..threads {
-        let builder = thread::Builder::new().name(format!("unwrap {number}"));
-        if builder.spawn(worker()).is_err() && number == 0 {
-            // There are no threads to be had: one key after the other, then.
-            worker()();
-            break;
-        }
-    }
-    answers
+/// A key of a search that waits for an answer: files can share a wrapped key.
+#[derive(Clone)]
+struct Taker {
+    search: usize,
+    at: usize,
+    group: usize,
+    settled: Arc<Vec<AtomicBool>>,
 }
 
-/// Asks key after key until none is left.
-fn ask(
-    questions: &Mutex<VecDeque<RemoteQuestion>>,
-    done: &[AtomicBool],
-    with: &Credentials,
-    answers: &Sender<Answer>,
-) {
-    loop {
-        let next = questions.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(question) = next else { return };
-        if done[question.group].load(Ordering::Relaxed) {
+/// Returns the remote keys that searches have at `place`.
+fn remote_questions(searches: &mut [Search<'_>], place: usize) -> VecDeque<RemoteQuestion> {
+    let mut questions: VecDeque<RemoteQuestion> = VecDeque::new();
+    let mut known = HashMap::new();
+    for (number, search) in searches.iter_mut().enumerate() {
+        if search.is_done() {
             continue;
         }
-        let answer = with.unwrap(&*question.key, &question.wrapped);
-        if answers.send((question.at, answer)).is_err() {
-            return;
+        for at in search.next(place, true) {
+            let Candidate { group, key, .. } = search.keys[at];
+            let Some(wrapped) = &key.wrapped else {
+                search.take(at, Some(Err(nothing_wrapped())));
+                continue;
+            };
+            let settled = Arc::clone(&search.settled);
+            let taker = Taker { search: number, at, group, settled };
+            let name = (key.key.kind(), key.key.identity(), wrapped.as_str());
+            let question = *known.entry(name).or_insert_with(|| {
+                questions.push_back(RemoteQuestion {
+                    key: Arc::clone(&key.key),
+                    wrapped: wrapped.clone(),
+                    takers: Vec::new(),
+                    is_last: false,
+                });
+                questions.len() - 1
+            });
+            questions[question].takers.push(taker);
         }
+    }
+    questions
+}
+
+/// Asks the remote keys at `place`, and gives the answers to the searches that wait for them, until all are done
+/// or all keys have answered.
+fn ask_remote(
+    searches: &mut [Search<'_>],
+    place: usize,
+    with: &Credentials,
+    remembers: Remembers,
+    progress: Option<&mut dyn FnMut(Progress)>,
+) {
+    let questions = remote_questions(searches, place);
+    if questions.is_empty() {
+        return;
+    }
+    let mut waiting = match progress {
+        Some(_) => Waiting::silently(&**with.host()),
+        None => {
+            let names = questions.iter().map(|question| question.key.identity().to_owned());
+            Waiting::for_keys(&**with.host(), names.collect())
+        }
+    };
+    let mut ignored = |_| {};
+    let progress = progress.unwrap_or(&mut ignored);
+    let (mut done, total) = (0, questions.len());
+    progress(Progress { done, total });
+    let credentials = with.clone();
+    let failing = Mutex::new(HashSet::new());
+    let answers = together::start(questions, move |mut question: RemoteQuestion| {
+        let is_settled = |taker: &Taker| taker.settled[taker.group].load(Ordering::Relaxed);
+        if question.takers.iter().all(is_settled) {
+            return Step::Settled;
+        }
+        // A key whose server does not answer must not hold up the files that have another one.
+        let failing = || failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = (question.key.kind().to_owned(), question.key.identity().to_owned());
+        if !question.is_last && failing().contains(&name) {
+            question.is_last = true;
+            return Step::Later(question);
+        }
+        let answer = credentials.unwrap(&*question.key, &question.wrapped, remembers);
+        if matches!(answer, Some(Ok(_))) {
+            let settle = |taker: &Taker| taker.settled[taker.group].store(true, Ordering::Relaxed);
+            question.takers.iter().for_each(settle);
+        } else {
+            failing().insert(name);
+        }
+        Step::Answer((question.takers, answer))
+    });
+    while !searches.iter().all(Search::is_done)
+        && let Some((takers, answer)) = waiting.next(&answers)
+    {
+        for Taker { search, at, group, .. } in takers {
+            if searches[search].parts[group].is_none() {
+                searches[search].take(at, copy(&answer));
+            }
+        }
+        done += 1;
+        progress(Progress { done, total });
     }
 }
 

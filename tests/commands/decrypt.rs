@@ -352,7 +352,12 @@ fn the_report_says_whom_the_comments_of_the_config_name_as_owners() {
         .env("SOPS_AGE_KEY_FILE", CAROL.path())
         .go()
         .code(128)
-        .says([alice.as_str(), bob.as_str()]);
+        .says([
+            alice.as_str(),
+            bob.as_str(),
+            "help: or ask one of these to add your key: Alice\n      \
+             they run: encfile rotate --in-place --add-age YOUR_KEY app.json\n",
+        ]);
 }
 
 #[test]

@@ -272,8 +272,14 @@ fn a_group_of_a_config_needs_its_key() {
 #[test]
 fn one_token_and_one_challenge_serve_all_keys() {
     let cloud = Cloud::new();
-    cloud.rule(&format!("{},{}", cloud.key("k1/v1"), cloud.key("k2/v2")));
-    cloud.sandbox.encfile(["encrypt", "-i", "app.json"]).go().success();
+    // One file after the other: the keys of one are asked at the same time.
+    let (one, other) = (cloud.key("k1/v1"), cloud.key("k2/v2"));
+    let config = format!(
+        "creation_rules:\n  - path_regex: app\n    azure_keyvault: {one}\n  - azure_keyvault: {other}\n"
+    );
+    cloud.sandbox.write(".sops.yaml", config);
+    cloud.sandbox.write("other.json", cloud.sandbox.read("app.json"));
+    cloud.sandbox.encfile(["encrypt", "-i", "app.json", "other.json"]).go().success();
     let asked: Vec<String> = cloud.vault.asked().into_iter().map(|asked| asked.path).collect();
     let version = "?api-version=7.4";
     let (first, second) = ("/keys/k1/v1/encrypt", "/keys/k2/v2/encrypt");

@@ -254,11 +254,60 @@ fn updatekeys_gives_a_file_the_keys_of_its_rule() {
 /// A config with three groups, two of which are needed: the PGP key, Alice, Bob.
 fn two_of_three() -> String {
     format!(
-        "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - pgp: [{GOLDEN}]\n      \
-         - age: [{}]\n      - age: [{}]  # Bob of the night shift\n",
+        "creation_rules:
+  - shamir_threshold: 2
+    key_groups:
+      - pgp:
+          - {GOLDEN} # the build machine
+      - age:
+          - {} # Alice
+      - age:
+          - {}
+",
         ALICE.recipient(),
         BOB.recipient()
     )
+}
+
+#[test]
+fn the_report_of_several_groups_says_what_was_tried_and_who_could_help() {
+    let gnupg = Gnupg::new();
+    gnupg.write(".sops.yaml", two_of_three());
+    gnupg.encfile(["encrypt", "-i", "app.yaml"]).go().success();
+    gnupg.forget_keys();
+    let run = gnupg.encfile(["decrypt", "app.yaml"]).env("SOPS_AGE_KEY_FILE", BOB.path());
+    let expected = format!(
+        "error[data-key]: Failed to get the data key required to decrypt the SOPS file.
+  --> app.yaml
+
+Group 0: FAILED
+  {GOLDEN} (the build machine): FAILED
+    - | failed to decrypt sops data key with pgp: gpg: encrypted with RSA key, ID F956177C28BCCC38
+      | gpg: decryption failed: No secret key
+
+Group 1: FAILED
+  {} (Alice): FAILED
+    - | no identity for it was found
+
+Group 2: SUCCESS
+2 groups are needed, and 1 could be recovered.
+
+Recovery failed because no master key was able to decrypt the file.
+What could unwrap them was looked for in:
+  SOPS_AGE_KEY_FILE ({}): 1 usable identities
+  <sandbox>/home/.config/sops/age/keys.txt: no such file
+  gpg: GNUPGHOME=<sandbox>/home/gnupg
+help: set SOPS_AGE_KEY_FILE to the file with your age identity, or ask one of the recipients above \
+to add yours
+help: import your secret key into gpg, or set GNUPGHOME to where gpg has it; `gpg \
+--list-secret-keys` shows what is there
+help: or ask one of these to add your key: the build machine, Alice
+      they run: encfile rotate --in-place --add-pgp YOUR_KEY app.yaml
+",
+        ALICE.recipient(),
+        BOB.path().display()
+    );
+    run.go().code(128).no_stdout().stderr(&expected);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use crate::check::{self, Code, Finding, Report, Severity, Subject};
+use crate::cli::ahead::Ahead;
 use crate::cli::args::check::CheckArgs;
 use crate::cli::configs::{Configs, Found};
 use crate::cli::context::{Context, decryption_order};
@@ -106,6 +107,15 @@ fn inspect_all(
 ) -> Result<Vec<(usize, String, Report)>, CliError> {
     let order =
         decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
+    if arguments.verify {
+        let mut ahead = Ahead::new(context);
+        for number in 0..targets.len() {
+            if let (target, Some(text)) = targets.read(number)? {
+                ahead.add_text(&text, &target.path, None);
+            }
+        }
+        ahead.ask(&order);
+    }
     let threads = thread::available_parallelism().map_or(1, usize::from).min(16);
     let (sender, receiver) = sync_channel::<Job>(threads * 2);
     let receiver = Mutex::new(receiver);

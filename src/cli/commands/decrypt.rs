@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::ahead;
 use crate::cli::args::{DecryptArgs, OutputType};
 use crate::cli::commands::{both_outputs, checked_files, for_each};
 use crate::cli::context::{Context, decryption_order};
@@ -37,7 +38,11 @@ pub fn run(
         [file] if file.as_os_str() == "-" && context.personality.finds_default_file() => {
             from_stdin(context, arguments)
         }
-        files => for_each(context, files, |file| one(context, arguments, file)),
+        files => {
+            let order = arguments.opening.decryption_order.as_deref();
+            ahead::of_files(context, files, order, arguments.types.input());
+            for_each(context, files, |file| one(context, arguments, file))
+        }
     }
 }
 

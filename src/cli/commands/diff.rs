@@ -9,6 +9,7 @@ mod sides;
 use std::path::Path;
 
 use crate::check::conflict_marker;
+use crate::cli::ahead::Ahead;
 use crate::cli::args::DiffArgs;
 use crate::cli::commands::diff::report::{How, Report};
 use crate::cli::commands::diff::sides::{Pair, Sides, Version};
@@ -34,6 +35,7 @@ fn compare_all(context: &Context, arguments: &DiffArgs) -> Result<Exit, CliError
     let order = arguments.decryption_order.as_deref();
     let order = decryption_order(context.personality, order)?;
     let mut sides = Sides::find(context, arguments)?;
+    ask_ahead(context, &order, &mut sides);
     let mut report = Report::new(context, arguments);
     let mut exit = Exit::Success;
     for pair in std::mem::take(&mut sides.pairs) {
@@ -48,6 +50,22 @@ fn compare_all(context: &Context, arguments: &DiffArgs) -> Result<Exit, CliError
     }
     report.finish()?;
     Ok(exit)
+}
+
+/// Asks for the data keys of all versions, if there are several files.
+fn ask_ahead(context: &Context, order: &[&str], sides: &mut Sides) {
+    if sides.pairs.len() < 2 {
+        return;
+    }
+    let mut ahead = Ahead::new(context);
+    let pairs = std::mem::take(&mut sides.pairs);
+    for version in pairs.iter().flat_map(|pair| [&pair.old, &pair.new]) {
+        if let Ok(Some(text)) = sides.read(version) {
+            ahead.add_text(&text, &version.path, None);
+        }
+    }
+    sides.pairs = pairs;
+    ahead.ask(order);
 }
 
 /// Compares two versions; returns whether they differ.

@@ -1,7 +1,8 @@
 //! `exec-env`: a command with the values of files in its environment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::cli::ahead;
 use crate::cli::args::ExecEnvArgs;
 use crate::cli::context::Context;
 use crate::cli::error::{self, CliError};
@@ -25,7 +26,9 @@ pub fn run(context: &Context, arguments: &ExecEnvArgs) -> Result<Exit, CliError>
     let call = Call::new(context, command, !arguments.files.is_empty())?;
     execution::warn_of_background(context, command, "exec-env");
     let files = call.file.into_iter().chain(arguments.files.iter().map(AsRef::as_ref));
-    let variables = variables(context, arguments, files)?;
+    let files: Vec<PathBuf> = files.map(Path::to_owned).collect();
+    ahead::of_files(context, &files, command.decryption_order.as_deref(), None);
+    let variables = variables(context, arguments, files.iter().map(AsRef::as_ref))?;
     let user = execution::switch_user(command)?;
     let mut process = call.command(context, command, arguments.pristine, user.as_ref(), None)?;
     for variable in variables.iter() {

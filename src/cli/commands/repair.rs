@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::check::conflict_marker;
+use crate::cli::ahead;
 use crate::cli::args::RepairArgs;
 use crate::cli::change::replace;
 use crate::cli::commands::{confirm, for_each};
@@ -25,6 +26,7 @@ use crate::span::Position;
 /// Runs the command. It ends with 1 where a file is left as it is and should not be.
 pub fn run(context: &Context, arguments: &RepairArgs) -> Result<Exit, CliError> {
     let order = decryption_order(context.personality, arguments.decryption_order.as_deref())?;
+    ahead::of_files(context, &arguments.files, arguments.decryption_order.as_deref(), None);
     let mut left = false;
     let exit = for_each(context, &arguments.files, |path| {
         left |= !repair(context, arguments, &order, path)?;
@@ -50,7 +52,7 @@ fn repair(
     }
     let file = context.parse_encrypted(text, path, path, None)?;
     let failed = |failure| error::decrypt(path, failure, &context.credentials);
-    let data_key = context.data_key(&file, path, order).map_err(failed)?;
+    let data_key = context.data_key_or_report(&file, (path, path), order)?;
     let in_clear = file.in_clear();
     let salvaged = file.decrypt_what_authenticates(&data_key).map_err(failed)?;
     let shown = path.display().to_string();

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::cli::ahead;
 use crate::cli::args::RotateArgs;
 use crate::cli::change;
 use crate::cli::commands::{both_outputs, checked_files, for_each, no_file};
@@ -33,6 +34,8 @@ pub fn run(
         return Err(no_file());
     }
     let changes = Changes { added: arguments.add.keys()?, removed: arguments.remove.keys()? };
+    let order = arguments.opening.decryption_order.as_deref();
+    ahead::of_files(context, &files, order, arguments.types.input());
     for_each(context, &files, |path| one(context, config, arguments, &changes, path))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::cli::ahead::Ahead;
 use crate::cli::args::UpdatekeysArgs;
 use crate::cli::change;
 use crate::cli::commands::{confirm, for_each, no_file};
@@ -30,6 +31,7 @@ pub fn run(
     if files.is_empty() {
         return Err(no_file());
     }
+    ask_ahead(context, config, arguments, &files);
     let mut failures = 0;
     let exit = for_each(context, &files, |path| {
         one(context, config, arguments, path).inspect_err(|_| failures += 1)
@@ -39,6 +41,34 @@ pub fn run(
         return Err(CliError::new(Exit::Generic, "updatekeys", message));
     }
     Ok(exit)
+}
+
+/// Asks for the data keys of the files that will be changed. Where the user is asked about each of
+/// them, that is known too late.
+fn ask_ahead(
+    context: &Context,
+    config: Option<&Path>,
+    arguments: &UpdatekeysArgs,
+    files: &[PathBuf],
+) {
+    let order = arguments.opening.decryption_order.as_deref();
+    let Ok(order) = decryption_order(context.personality, order) else { return };
+    if files.len() < 2 || !arguments.yes {
+        return;
+    }
+    let mut ahead = Ahead::new(context);
+    for path in files.iter().filter(|path| context.env.absolute(path).is_file()) {
+        let silent = ahead.silent();
+        let Ok(rule) = rule(silent, config, path) else { continue };
+        let Ok(text) = silent.read(path) else { continue };
+        let file = silent.parse_encrypted(text, path, path, arguments.types.input());
+        let Ok(file) = file else { continue };
+        let change = Change::new(silent, file.metadata(), &rule, arguments);
+        if !change.is_none() || arguments.rotate {
+            ahead.add(file.metadata(), path);
+        }
+    }
+    ahead.ask(&order);
 }
 
 fn one(
@@ -89,9 +119,7 @@ fn one(
             .map_err(|failure| not_wrapped(path, &failure))?;
         opened.reseal(metadata, &data_key)
     } else {
-        let data_key = context
-            .data_key(&file, path, &order)
-            .map_err(|failure| error::decrypt(path, failure, &context.credentials))?;
+        let data_key = context.data_key_or_report(&file, (path, path), &order)?;
         adopt_keys(context, path, &mut metadata);
         rekey::wrap_added(context, file.metadata(), &mut metadata, &data_key)
             .map_err(|failure| not_wrapped(path, &failure))?;

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Mutex;
 
+use crate::cli::ahead::Ahead;
 use crate::cli::args::ScanArgs;
 use crate::cli::commands::scan::place::{Places, on_threads};
 use crate::cli::context::Context;
@@ -74,10 +76,21 @@ pub(super) fn open_all(
     arguments: &ScanArgs,
 ) -> Result<(Secrets, Known), CliError> {
     let all: Vec<_> = places.wanted.iter().chain(&places.others).collect();
-    let opened = on_threads(places, all.len(), |reader, number| {
-        let place = all[number];
-        // What cannot be read is said when it is searched.
-        let text = reader.read_encrypted(place).ok()??;
+    // What cannot be read is said when it is searched.
+    let texts = on_threads(places, all.len(), |reader, number| {
+        reader.read_encrypted(all[number]).ok().flatten()
+    })?;
+    let mut ahead = Ahead::new(context);
+    for (number, text) in &texts {
+        ahead.add_text(text, Path::new(&all[*number].shown), None);
+    }
+    ahead.ask(order);
+    let texts: Vec<_> =
+        texts.into_iter().map(|(number, text)| (number, Mutex::new(Some(text)))).collect();
+    let opened = on_threads(places, texts.len(), |_, at| {
+        let (number, text) = &texts[at];
+        let place = all[*number];
+        let text = text.lock().ok()?.take()?;
         match open(context, order, &place.shown, text, arguments.opening.ignore_mac) {
             // It only looked like one.
             Err(FileError::NotEncrypted | FileError::Syntax(_)) => None,
@@ -88,8 +101,8 @@ pub(super) fn open_all(
     let mut known = Known::default();
     // A file can be both among what is searched and among the others.
     let mut seen = HashSet::new();
-    for (number, file) in opened {
-        let place = all[number];
+    for (at, file) in opened {
+        let place = all[texts[at].0];
         if place.commit.is_none() && !seen.insert(&place.shown) {
             continue;
         }
