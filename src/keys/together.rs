@@ -12,7 +12,7 @@ use super::Host;
 pub(super) const MAX_THREADS: usize = 16;
 
 /// How long an answer may take before the user is told what is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How many keys are named when the user is told what is waited for.
 const MAX_NAMED: usize = 3;

@@ -38,7 +38,7 @@ impl Service {
                 return Reply::json(200, format!(r#"{{"data":{{"ciphertext":"{wrapped}"}}}}"#));
             }
             theirs.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(500));
+            thread::sleep(Duration::from_millis(300));
             now.fetch_sub(1, Ordering::SeqCst);
             let opened = text("ciphertext").replace("vault:v1:", "");
             Reply::json(200, format!(r#"{{"data":{{"plaintext":"{opened}"}}}}"#))

@@ -182,7 +182,7 @@ fn remote_keys_are_asked_together_and_the_first_success_is_enough() {
 
 #[test]
 fn the_user_is_told_what_is_waited_for_once_and_only_if_it_takes_long() {
-    for (time, said) in [(1600, vec!["waiting for arn:1".to_owned()]), (1, Vec::new())] {
+    for (time, said) in [(600, vec!["waiting for arn:1".to_owned()]), (1, Vec::new())] {
         let key = Scripted::new("kms", "arn:1", Script::Slow(time));
         let (groups, _) = wrapped(&[&[&key]], 0);
         let listener = Arc::new(Listener::default());
@@ -363,7 +363,7 @@ fn all_keys_that_fail_to_wrap_are_listed_in_order_and_nothing_is_changed() {
 #[test]
 fn of_many_keys_that_are_waited_for_a_few_are_named() {
     let keys = [1, 2, 3, 4, 5]
-        .map(|number| Scripted::new("kms", &format!("arn:{number}"), Script::WrapsSlowly(1600)));
+        .map(|number| Scripted::new("kms", &format!("arn:{number}"), Script::WrapsSlowly(600)));
     let all: Vec<&Arc<Scripted>> = keys.iter().collect();
     let listener = Arc::new(Listener::default());
     let with = Credentials::of_host(Arc::clone(&listener) as Arc<dyn Host>);
