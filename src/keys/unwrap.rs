@@ -279,12 +279,11 @@ fn ask_remote(
     if questions.is_empty() {
         return;
     }
-    let mut waiting = match progress {
-        Some(_) => Waiting::silently(&**with.host()),
-        None => {
-            let names = questions.iter().map(|question| question.key.identity().to_owned());
-            Waiting::for_keys(&**with.host(), names.collect())
-        }
+    let mut waiting = if progress.is_some() {
+        Waiting::silently(&**with.host())
+    } else {
+        let names = questions.iter().map(|question| question.key.identity().to_owned());
+        Waiting::for_keys(&**with.host(), names.collect())
     };
     let mut ignored = |_| {};
     let progress = progress.unwrap_or(&mut ignored);
