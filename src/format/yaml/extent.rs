@@ -1,7 +1,7 @@
 //! Where values, entries and the lines of them end.
 
 use super::block_scalar::BlockScalar;
-use super::text::{is_line_start, line_break, line_end};
+use super::text::{is_line_start, line_break, line_end, line_start};
 use crate::span::Span;
 use crate::tree::{NodeId, Style, Tree};
 
@@ -76,7 +76,14 @@ pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
         from + rest.len() - rest.trim_ascii_start().len()
     };
     let after = skip(end);
-    let comma_before = before.ends_with(b",");
+    // Not one that may be part of a comment: a comma too many before the end is right as well.
+    let line = &before[line_start(before, before.len())..];
+    let comma_before = before.ends_with(b",") && memchr::memchr(b'#', line).is_none();
+    let token = next_token(source, after);
+    if token > after && source.get(token) == Some(&b',') {
+        // The comments in front of its comma are the entry's.
+        return Span::new(start, token + 1);
+    }
     if source.get(after) == Some(&b',') {
         let next = skip(after + 1);
         if comma_before && matches!(source.get(next), Some(b'}' | b'#')) {
@@ -88,6 +95,18 @@ pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
         return Span::new(before.len() - 1, end);
     }
     entry
+}
+
+/// Returns where the next thing stands that is neither blank nor a comment.
+fn next_token(source: &[u8], mut at: usize) -> usize {
+    while let Some(&byte) = source.get(at) {
+        match byte {
+            b'#' => at = line_end(source, at),
+            byte if byte.is_ascii_whitespace() => at += 1,
+            _ => break,
+        }
+    }
+    at
 }
 
 /// Looks through what stands between the last entry of a flow map and its `}`: returns the offset

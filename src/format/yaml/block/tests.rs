@@ -201,3 +201,23 @@ fn the_layout_is_that_of_the_text() {
     assert_eq!(layout("a: 1\n").indent, None);
     assert!(layout("a: 1\r\n").crlf);
 }
+
+#[test]
+fn what_is_left_in_braces_parses_whatever_stands_around_it() {
+    let pieces = ["", " # c\n", "\r# d,\n", ","];
+    for front in ["", "a: 1", "a: 1,", "a: 1 # e,\n,", "a: 1, # e\n"] {
+        for entry in ["sops:", "sops: {mac: x}", "? sops\n"] {
+            for number in 0..pieces.len().pow(4) {
+                let piece = |at: u32| pieces[number / pieces.len().pow(at) % pieces.len()];
+                let (before, behind, comma, last) = (piece(0), piece(1), piece(2), piece(3));
+                for rest in ["", "b: 2"] {
+                    let text = format!("{{{front}{before}{entry}{behind}{comma}{last}{rest}}}\n");
+                    let Ok(tree) = Yaml.parse(SecretBytes::from(&*text)) else { continue };
+                    let Some(found) = detach(&tree).unwrap() else { continue };
+                    let rest = found.edits.apply(tree.source());
+                    assert!(Yaml.parse(rest).is_ok(), "{text:?}");
+                }
+            }
+        }
+    }
+}
