@@ -46,10 +46,10 @@ impl Service {
         let sandbox = Sandbox::new();
         sandbox.env("VAULT_TOKEN", "token");
         let service = Service { server, most, sandbox };
-        for name in service.names() {
+        for name in Service::names() {
             service.sandbox.write(&name, PLAIN);
         }
-        let encrypt = service.with_files(&["encrypt", "-i", "--hc-vault-transit", &service.key()]);
+        let encrypt = Service::with_files(&["encrypt", "-i", "--hc-vault-transit", &service.key()]);
         service.sandbox.encfile(encrypt).go().success();
         assert_eq!(service.decrypted(), 0);
         service
@@ -59,18 +59,18 @@ impl Service {
         format!("{}/v1/transit/keys/dev", self.server.url())
     }
 
-    fn names(&self) -> Vec<String> {
+    fn names() -> Vec<String> {
         (0..FILES).map(|number| format!("{number:02}.yaml")).collect()
     }
 
     /// Returns a command line for all files.
-    fn with_files(&self, command: &[&str]) -> Vec<String> {
-        command.iter().map(|&word| word.to_owned()).chain(self.names()).collect()
+    fn with_files(command: &[&str]) -> Vec<String> {
+        command.iter().map(|&word| word.to_owned()).chain(Service::names()).collect()
     }
 
     /// Returns a command line for the first file, with a flag for each of the others.
-    fn with_each(&self, flag: &str, command: &[&str], rest: &[&str]) -> Vec<String> {
-        let names = self.names();
+    fn with_each(flag: &str, command: &[&str], rest: &[&str]) -> Vec<String> {
+        let names = Service::names();
         let others = names[1..].iter().flat_map(|name| [flag, name]);
         let words = command.iter().copied().chain(others).chain([&*names[0]]);
         words.chain(rest.iter().copied()).map(str::to_owned).collect()
@@ -94,13 +94,13 @@ fn data_keys_of_many_files_are_asked_for_together_and_once() {
     service.sandbox.write(".sops.yaml", rule(&format!("age: {}", ALICE.recipient())));
     let mut before = 0;
     for (command, code) in [
-        (service.with_files(&["check", "--verify"]), 1),
-        (service.with_each("-f", &["exec-env"], &["true"]), 0),
-        (service.with_files(&["repair"]), 0),
-        (service.with_files(&["scan"]), 0),
-        (service.with_files(&["rotate", "-i"]), 0),
-        (service.with_files(&["updatekeys", "--yes"]), 0),
-        (service.with_files(&["decrypt", "-i"]), 0),
+        (Service::with_files(&["check", "--verify"]), 1),
+        (Service::with_each("-f", &["exec-env"], &["true"]), 0),
+        (Service::with_files(&["repair"]), 0),
+        (Service::with_files(&["scan"]), 0),
+        (Service::with_files(&["rotate", "-i"]), 0),
+        (Service::with_files(&["updatekeys", "--yes"]), 0),
+        (Service::with_files(&["decrypt", "-i"]), 0),
     ] {
         service.most.store(0, Ordering::SeqCst);
         service.sandbox.encfile(&command).go().code(code);
@@ -109,17 +109,19 @@ fn data_keys_of_many_files_are_asked_for_together_and_once() {
         assert_eq!((asked, most), (FILES, TOGETHER), "{}", command[0]);
         before += asked;
     }
-    assert!(service.names().iter().all(|name| service.sandbox.read(name) == PLAIN));
+    assert!(Service::names().iter().all(|name| service.sandbox.read(name) == PLAIN));
 }
 
 #[test]
 fn how_far_that_is_shows_at_the_terminal_and_nowhere_else() {
     let service = Service::new();
     service.sandbox.env("VAULT_ADDR", service.server.url()).env("TERM", "xterm");
-    let check = service.with_files(&["repair"]);
+    let check = Service::with_files(&["repair"]);
     let waiting = format!("waiting for {}\n", service.key());
-    let nothing: String =
-        service.names().iter().map(|name| format!("{name}: nothing to repair\n")).collect();
+    let mut nothing = String::new();
+    for name in Service::names() {
+        nothing.push_str(&format!("{name}: nothing to repair\n"));
+    }
     service.sandbox.encfile(&check).go().success().stderr(&format!("{waiting}{nothing}"));
     let run = service.sandbox.encfile(&check).stdin(Stdin::Terminal(Vec::new())).go().success();
     run.says(["data keys [", "] 0/40", &nothing]).does_not_say(["waiting for"]);

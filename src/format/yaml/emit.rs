@@ -326,9 +326,12 @@ impl<'t> Writer<'t> {
 fn refuse_duplicates(tree: &Tree, map: NodeId) -> Result<(), EmitError> {
     let mut keys = HashSet::new();
     for child in tree.children(map) {
-        if let Some(key) = tree.key(child)
-            && !keys.insert(key)
-        {
+        // A null that is written as nothing becomes `null`.
+        let key = tree.node(child).key.map(|key| match (tree.text(key.text), key.kind) {
+            (b"", KeyType::Null) => b"null",
+            (text, _) => text,
+        });
+        if key.is_some_and(|key| !keys.insert(key)) {
             return Err(EmitError::at(tree, child, "the key stands there twice"));
         }
     }

@@ -400,6 +400,12 @@ fn duplicate_keys_of_later_documents_are_read_but_not_encrypted() {
 }
 
 #[test]
+fn two_spellings_of_a_null_key_are_not_written_as_one() {
+    let tree = Yaml.parse(SecretBytes::from("null: x\n? \n")).unwrap();
+    Yaml.emit(&tree, &Layout::default()).unwrap_err();
+}
+
+#[test]
 fn errors_have_a_place_and_no_content() {
     for (text, line, column) in [
         ("a: canary\n b: canary\n", 2, 3),
