@@ -402,7 +402,7 @@ fn duplicate_keys_of_later_documents_are_read_but_not_encrypted() {
 #[test]
 fn two_spellings_of_a_null_key_are_not_written_as_one() {
     let tree = Yaml.parse(SecretBytes::from("null: x\n? \n")).unwrap();
-    Yaml.emit(&tree, &Layout::default()).unwrap_err();
+    Yaml.emit(&tree, &crate::format::Layout::default()).unwrap_err();
 }
 
 #[test]
