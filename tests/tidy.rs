@@ -254,7 +254,7 @@ fn all_testdata_is_used() {
 
 #[test]
 fn the_documents_are_short() {
-    for (name, most) in [("README.md", 260), ("ARCHITECTURE.md", 260)] {
+    for (name, most) in [("README.md", 290), ("ARCHITECTURE.md", 260)] {
         let text = fs::read_to_string(repository().join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let lines = text.lines().count();
