@@ -3,6 +3,7 @@
 
 pub mod ahead;
 pub mod args;
+pub mod audit;
 pub mod change;
 pub mod commands;
 pub mod configs;

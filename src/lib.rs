@@ -61,6 +61,8 @@
 //!   false`) the crate compiles no argument parser, and nothing for terminals, files and signals.
 //! - `keyservice` (default): SOPS' key service, as client and server, and the agent.
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod check;
 pub mod config;
 pub mod crypt;

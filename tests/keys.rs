@@ -1,5 +1,7 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "aws")]
 mod aws;
 mod azure;
