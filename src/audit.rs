@@ -1,6 +1,6 @@
 //! The audit log: who decrypted and encrypted which file, in the database of the administrator.
 //!
-//! SOPS' log: `/etc/sops/audit.yaml` names PostgreSQL databases, and each event is a row in each of
+//! SOPS' log: `/etc/sops/audit.yaml` names `PostgreSQL` databases, and each event is a row in each of
 //! their tables `audit_event`. Where that file is, who the user is and what follows from a failure
 //! is not known here. No message has anything of a connection string in it: it may hold a password,
 //! also where it is not valid.

@@ -77,6 +77,8 @@ pub mod merge;
 pub mod metadata;
 pub mod number;
 pub mod policy;
+#[cfg(feature = "publish")]
+pub mod publish;
 pub mod scan;
 pub mod secret;
 pub mod selector;

@@ -15,6 +15,8 @@ mod hckms;
 mod keyservice;
 mod many;
 mod pgp;
+#[cfg(feature = "publish")]
+mod publish;
 mod stand_in;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -1,6 +1,6 @@
 //! Connection strings as `lib/pq`, SOPS' driver, reads them: a URL, or `name=value` pairs.
 //!
-//! TLS is required unless `sslmode` says otherwise. What the environment has for PostgreSQL's
+//! TLS is required unless `sslmode` says otherwise. What the environment has for `PostgreSQL`'s
 //! clients (`PGHOST`, `~/.pgpass`) does not count: it is the user's, and the log is about them.
 
 use std::path::PathBuf;
@@ -114,12 +114,11 @@ impl Connection {
     /// Returns what an error says, without a secret: neither what the server adds to its message,
     /// which may be a row, nor a password that it repeats.
     pub(super) fn said(&self, error: &Error) -> String {
-        let message = match error.as_db_error() {
-            Some(answer) => format!("{}: {}", answer.severity(), answer.message()),
-            None => {
-                let cause = std::error::Error::source(error);
-                cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"))
-            }
+        let message = if let Some(answer) = error.as_db_error() {
+            format!("{}: {}", answer.severity(), answer.message())
+        } else {
+            let cause = std::error::Error::source(error);
+            cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"))
         };
         let password = self.config.get_password().map(String::from_utf8_lossy);
         match password.filter(|password| !password.is_empty()) {

@@ -1,3 +1,5 @@
+//! Settings and connection strings; what needs a database is in `tests/keys/audit.rs`.
+
 use std::io;
 use std::path::Path;
 
@@ -58,7 +60,7 @@ fn a_file_of_another_shape_is_an_error_without_its_text() {
         ("backends:\n  mysql: canary\n", " (line 2)"),
         ("backends:\n  postgres:\n    - canary\n", " (line 3)"),
         ("backends:\n  postgres:\n    - {}\n", " (line 3)"),
-        ("canary: [\n", " (line 2)"),
+        ("canary: [\n", " (line 1)"),
     ] {
         let message = Log::parse(text.as_bytes(), &Empty).unwrap_err().to_string();
         let expected =

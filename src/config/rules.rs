@@ -334,7 +334,7 @@ fn vault(
     path: String,
 ) -> Result<Destination, ConfigError> {
     let version = match fields.get(reader, "vault_kv_version") {
-        Some(field) => match field.number(reader, 0, 2, "1 or 2") {
+        Some(field) => match field.number(reader, 0, 2, "the number 1 or 2") {
             Ok(version) => version,
             Err(error) => {
                 reader.tolerate(field.node.at, *error.problem)?;

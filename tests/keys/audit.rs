@@ -1,4 +1,4 @@
-//! The audit log: with a real PostgreSQL, beside the real SOPS, each with a `/etc` of its own.
+//! The audit log: with a real `PostgreSQL`, beside the real SOPS, each with a `/etc` of its own.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -45,7 +45,9 @@ impl Postgres {
         fs::set_permissions(path("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
         if is_root() {
             let all = ["", "password", "server.crt", "server.key"].map(path);
-            all.iter().for_each(|path| chown(path, Some(NOBODY), Some(NOBODY)).unwrap());
+            for path in all {
+                chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
         }
         let data = path("data").display().to_string();
         let password = format!("--pwfile={}", path("password").display());
@@ -165,7 +167,7 @@ fn as_nobody(program: &Path) -> Vec<String> {
     vec![setpriv, user, group, "--clear-groups".to_owned(), program]
 }
 
-/// Returns a program of PostgreSQL; Debian keeps those of the server out of `PATH`.
+/// Returns a program of `PostgreSQL`; Debian keeps those of the server out of `PATH`.
 fn postgres_program(name: &str) -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let own = versions.map(|version| version.unwrap().path().join("bin").join(name));
