@@ -3,12 +3,15 @@
 
 pub mod ahead;
 pub mod args;
+pub mod audit;
 pub mod change;
 pub mod commands;
 pub mod configs;
 pub mod context;
 pub mod creation_rule;
 pub mod default_file;
+#[cfg(feature = "publish")]
+pub mod destination_rule;
 pub mod editing;
 pub mod editor;
 pub mod env;
@@ -103,6 +106,7 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         Command::Updatekeys(arguments) => &arguments.services,
         Command::Groups(GroupsCommand::Add(arguments)) => &arguments.services,
         Command::Groups(GroupsCommand::Delete(arguments)) => &arguments.services,
+        Command::Publish(arguments) => &arguments.services,
         Command::ExecEnv(arguments) => &arguments.services,
         Command::ExecFile(arguments) => &arguments.services,
         Command::Check(_)
@@ -128,6 +132,15 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
         }
         Command::Groups(GroupsCommand::Delete(arguments)) => {
             commands::groups::delete(&context, config, arguments)
+        }
+        #[cfg(feature = "publish")]
+        Command::Publish(arguments) => {
+            commands::publish::run(&context, config, arguments, cli.verbose)
+        }
+        #[cfg(not(feature = "publish"))]
+        Command::Publish(_) => {
+            let message = "publishing is not built into this version of encfile";
+            Err(CliError::new(Exit::Generic, "publish", message))
         }
         Command::ExecEnv(arguments) => commands::exec_env::run(&context, arguments),
         Command::ExecFile(arguments) => commands::exec_file::run(&context, arguments),

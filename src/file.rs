@@ -405,6 +405,12 @@ pub enum FileError {
     /// The data key could not be recovered.
     #[error(transparent)]
     Unwrap(#[from] UnwrapError),
+    /// The data key is there, and the surroundings do not let it be used.
+    #[error("{reason}")]
+    Withheld {
+        /// Why not.
+        reason: String,
+    },
     /// A value could not be opened or sealed.
     #[error("{error}")]
     Value {

@@ -10,7 +10,7 @@
 
 pub mod age;
 #[cfg(feature = "aws")]
-mod aws;
+pub(crate) mod aws;
 #[cfg(feature = "azure")]
 mod azure;
 #[cfg(any(feature = "azure", feature = "gcp"))]
@@ -18,9 +18,9 @@ mod bearer;
 mod credentials;
 mod foreign;
 #[cfg(feature = "gcp")]
-mod gcp;
+pub(crate) mod gcp;
 #[cfg(feature = "hc-vault")]
-mod hc_vault;
+pub(crate) mod hc_vault;
 #[cfg(feature = "huawei")]
 mod hckms;
 mod host;

@@ -61,6 +61,8 @@
 //!   false`) the crate compiles no argument parser, and nothing for terminals, files and signals.
 //! - `keyservice` (default): SOPS' key service, as client and server, and the agent.
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod check;
 pub mod config;
 pub mod crypt;
@@ -75,6 +77,8 @@ pub mod merge;
 pub mod metadata;
 pub mod number;
 pub mod policy;
+#[cfg(feature = "publish")]
+pub mod publish;
 pub mod scan;
 pub mod secret;
 pub mod selector;

@@ -1,5 +1,7 @@
 //! Key services: the real ones, and stand-ins for those that cannot run here.
 
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "aws")]
 mod aws;
 mod azure;
@@ -13,6 +15,8 @@ mod hckms;
 mod keyservice;
 mod many;
 mod pgp;
+#[cfg(feature = "publish")]
+mod publish;
 mod stand_in;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

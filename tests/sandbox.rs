@@ -279,7 +279,7 @@ fn wait_for(path: &Path) -> String {
 }
 
 /// Returns the program under test.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     std::env::var_os(PROGRAM_OVERRIDE)
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_encfile")), PathBuf::from)
 }

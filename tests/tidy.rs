@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["format", "crypt", "selector", "export"],
     &["document", "keys"],
     &["metadata", "config"],
-    &["file", "policy", "service"],
+    &["file", "policy", "publish", "audit", "service"],
     &["check", "merge", "diff", "scan", "remote"],
     &["cli"],
 ];

@@ -23,6 +23,7 @@ pub mod legacy;
 pub mod man;
 pub mod mergetool;
 pub mod opening;
+pub mod publish;
 pub mod repair;
 pub mod rotate;
 pub mod rules;
@@ -62,6 +63,7 @@ pub use self::legacy::{Normal, normalise};
 pub use self::man::ManArgs;
 pub use self::mergetool::MergetoolArgs;
 pub use self::opening::OpenArgs;
+pub use self::publish::PublishArgs;
 pub use self::repair::RepairArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};
 pub use self::rules::RuleArgs;
@@ -93,8 +95,8 @@ pub struct Cli {
     #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
 
-    /// Say more: where `keyservice`, as `sops`, listens. Nothing else is logged besides what is said
-    /// anyway.
+    /// Say more: where `keyservice`, as `sops`, listens, and what `publish`, as `sops`, has done.
+    /// Nothing else is logged besides what is said anyway.
     #[arg(long, global = true, hide = true)]
     pub verbose: bool,
 
@@ -125,6 +127,8 @@ pub enum Command {
     /// Add or delete a key group
     #[command(subcommand)]
     Groups(GroupsCommand),
+    /// Put files into a bucket, or their values into a Vault server, by the config's rules
+    Publish(Box<PublishArgs>),
     /// Run a command with the values of a file in its environment
     ExecEnv(Box<ExecEnvArgs>),
     /// Run a command with the path of a decrypted file in place of `{}`

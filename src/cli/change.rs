@@ -13,7 +13,7 @@ use crate::cli::error::{self, CliError};
 use crate::cli::io::{self, Mode, Stamp};
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
-use crate::file::{self, Plan, Previous};
+use crate::file::{Plan, Previous};
 use crate::format::{FileFormat, Layout};
 use crate::metadata::{Metadata, SOPS_VERSION};
 use crate::secret::SecretBytes;
@@ -101,7 +101,7 @@ impl Subject {
             previous: self.previous.as_mut(),
             allow_nothing_selected,
         };
-        file::encrypt(document, plan).map_err(|failure| error::encrypt(&self.path, failure))
+        context.encrypt(&self.path, document, plan)
     }
 
     /// Replaces the file by `sealed`, unless somebody else changed it meanwhile, and says what is

@@ -17,6 +17,8 @@ pub mod groups;
 pub mod keyservice;
 pub mod man;
 pub mod mergetool;
+#[cfg(feature = "publish")]
+pub mod publish;
 pub mod repair;
 pub mod rotate;
 pub mod scan;

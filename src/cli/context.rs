@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::check::conflict_marker;
 use crate::cli::args::ServiceArgs;
+use crate::cli::audit::{Action, AuditLog};
 use crate::cli::creation_rule;
 use crate::cli::env::Env;
 use crate::cli::error::{self, CliError};
@@ -17,7 +18,8 @@ use crate::cli::personality::Personality;
 use crate::cli::services::services;
 use crate::cli::ui::Ui;
 use crate::crypt::data_key::DataKey;
-use crate::file::{DecryptedFile, EncryptedFile, FileError};
+use crate::document::Document;
+use crate::file::{self, DecryptedFile, EncryptedFile, FileError, Plan};
 use crate::format::{self, FileFormat};
 use crate::keys::age::Plugins;
 use crate::keys::{
@@ -53,6 +55,8 @@ pub struct Context {
     pub config: Option<PathBuf>,
     /// What this process changed about itself, and commands that it runs want back.
     pub hardened: Hardened,
+    /// The log of what is decrypted and encrypted.
+    audit: Arc<AuditLog>,
 }
 
 impl Context {
@@ -71,7 +75,8 @@ impl Context {
         })?;
         let ui = Ui::new(personality);
         let credentials = credentials(personality, ui);
-        Ok(Context { personality, env, ui, credentials, config, hardened })
+        let audit = Arc::new(AuditLog::find(credentials.host())?);
+        Ok(Context { personality, env, ui, credentials, config, hardened, audit })
     }
 
     /// Lets data keys be wrapped and unwrapped by the key services that `arguments` name.
@@ -94,6 +99,7 @@ impl Context {
             credentials: self.credentials.clone(),
             config: self.config.clone(),
             hardened: self.hardened,
+            audit: Arc::clone(&self.audit),
         }
     }
 
@@ -191,6 +197,7 @@ impl Context {
     ) -> Result<(DecryptedFile, DataKey), CliError> {
         let failed = |error: FileError| error::decrypt(path, error, &self.credentials);
         let key = self.data_key_or_report(&file, (path, name), order)?;
+        self.record(Action::Decrypt, path)?;
         let opened = if ignore_mac { file.decrypt_ignoring_mac(&key) } else { file.decrypt(&key) };
         let opened = opened.map_err(failed)?;
         let unreadable = opened.unreadable_comments();
@@ -210,12 +217,57 @@ impl Context {
         Ok((opened, key))
     }
 
-    /// Recovers the data key of the file called `name`. What its creation rule names is the user's
-    /// word: a server that stands there is asked.
+    /// Recovers the data key of a file that is to be decrypted, which is written down. What its
+    /// creation rule names is the user's word: a server that stands there is asked.
     ///
     /// # Errors
     /// If that cannot be done.
     pub fn data_key(
+        &self,
+        file: &EncryptedFile,
+        path: &Path,
+        order: &[&str],
+    ) -> Result<DataKey, FileError> {
+        let key = self.data_key_to_wrap(file, path, order)?;
+        self.record(Action::Decrypt, path)
+            .map_err(|error| FileError::Withheld { reason: error.message().to_owned() })?;
+        Ok(key)
+    }
+
+    /// Encrypts a document into the text of the file at `path`, which is written down.
+    ///
+    /// # Errors
+    /// If it cannot be encrypted, or not be written down.
+    pub fn encrypt(
+        &self,
+        path: &Path,
+        document: Document,
+        plan: Plan<'_>,
+    ) -> Result<SecretBytes, CliError> {
+        let sealed =
+            file::encrypt(document, plan).map_err(|failure| error::encrypt(path, failure))?;
+        self.record(Action::Encrypt, path)?;
+        Ok(sealed)
+    }
+
+    /// Writes down what is done with the file at `path`, before it gives anything out.
+    ///
+    /// # Errors
+    /// If there is an audit log that cannot be written.
+    pub fn record(&self, action: Action, path: &Path) -> Result<(), CliError> {
+        // What comes from standard input has no other place, as in SOPS.
+        if path.as_os_str() == "-" {
+            return self.audit.record(action, self.env.directory());
+        }
+        self.audit.record(action, &self.env.absolute(path))
+    }
+
+    /// Recovers the data key of the file called `name`, whose values stay encrypted: nothing is
+    /// written down.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    pub fn data_key_to_wrap(
         &self,
         file: &EncryptedFile,
         name: &Path,
@@ -226,7 +278,7 @@ impl Context {
         Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
     }
 
-    /// Recovers the data key of a file, as [`Context::data_key`] does it.
+    /// Recovers the data key of a file, as [`Context::data_key_to_wrap`] does it.
     ///
     /// # Errors
     /// The report of what was tried, and of who could help.
@@ -236,7 +288,7 @@ impl Context {
         (path, name): (&Path, &Path),
         order: &[&str],
     ) -> Result<DataKey, CliError> {
-        self.data_key(file, name, order).map_err(|mut error| {
+        self.data_key_to_wrap(file, name, order).map_err(|mut error| {
             self.name_owners(&mut error, path);
             error::decrypt(path, error, &self.credentials)
         })

@@ -37,9 +37,9 @@ pub struct NewFile {
 }
 
 /// A config that was found.
-struct Found {
-    config: Config,
-    path: PathBuf,
+pub(super) struct Found {
+    pub(super) config: Config,
+    pub(super) path: PathBuf,
 }
 
 impl Found {
@@ -163,7 +163,11 @@ pub fn default_file(context: &Context, config: Option<&Path>) -> Result<Option<P
 }
 
 /// Finds the config for the file at the absolute path `file`.
-fn find(context: &Context, config: Option<&Path>, file: &Path) -> Result<Option<Found>, CliError> {
+pub(super) fn find(
+    context: &Context,
+    config: Option<&Path>,
+    file: &Path,
+) -> Result<Option<Found>, CliError> {
     if let Some(path) = config {
         return load(context, path).map(Some);
     }

@@ -348,6 +348,7 @@ pub fn decrypt(path: &Path, error: FileError, with: &Credentials) -> CliError {
                  to see it all the same: --ignore-mac",
             )
         }
+        FileError::Withheld { .. } => CliError::new(Exit::Generic, "audit", message).in_file(path),
         FileError::Emit(error) => emit(path, &error),
         _ => CliError::new(Exit::Generic, "metadata", message).in_file(path),
     }

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::cli::audit::Action;
 use crate::cli::context::Context;
 use crate::cli::creation_rule;
 use crate::cli::error::{self, CliError};
 use crate::cli::exit::Exit;
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
-use crate::file::{self, EncryptedFile, FileError, Plan, Previous};
+use crate::file::{EncryptedFile, FileError, Plan, Previous};
 use crate::format::{self, FileFormat, Layout};
 use crate::keys::{self, DEFAULT_DECRYPTION_ORDER};
 use crate::merge::{self, Merged, Recipients};
@@ -202,6 +203,7 @@ fn side(
         Err(failure) => return Err(failed(failure)),
     };
     let data_key = context.data_key_or_report(&file, (path, path), DEFAULT_DECRYPTION_ORDER)?;
+    context.record(Action::Decrypt, path)?;
     let opened = match macs {
         Macs::Checked => file.decrypt(&data_key),
         Macs::Ignored => file.decrypt_ignoring_mac(&data_key),
@@ -331,6 +333,6 @@ impl Sealing {
             previous: self.previous.as_mut(),
             allow_nothing_selected: true,
         };
-        file::encrypt(document, plan).map_err(|failure| error::encrypt(path, failure))
+        context.encrypt(path, document, plan)
     }
 }

@@ -178,6 +178,18 @@ impl Personality {
         self.is_encfile()
     }
 
+    /// Whether the paths of destination rules are relative to the config, as those of creation rules
+    /// are; SOPS matches what was typed.
+    pub fn matches_destinations_from_config(self) -> bool {
+        self.is_encfile()
+    }
+
+    /// Whether `publish` says what it decrypts for Vault, and of a directory publishes what it can;
+    /// SOPS stops at the first failure.
+    pub fn publishes_carefully(self) -> bool {
+        self.is_encfile()
+    }
+
     /// Whether recipients are shown with the names that the config's comments give them.
     pub fn names_recipients(self) -> bool {
         self.is_encfile()

@@ -148,6 +148,12 @@ pub enum ConfigProblem {
         /// The other.
         second: &'static str,
     },
+    /// A recreation rule says how to encrypt, and for nobody.
+    #[error("{within} has no keys")]
+    NoKeys {
+        /// The rule.
+        within: String,
+    },
     /// A creation rule that is never used.
     #[error("creation rule {rule} is never used, because rule {by} matches the same files")]
     Unreachable {

@@ -41,7 +41,7 @@ impl CreationRule {
 /// Where files that match are published to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationRule {
-    /// Which paths, as typed, the rule is for; `None` for all.
+    /// Which paths the rule is for; `None` for all.
     pub path_regex: Option<GoRegex>,
     /// The place; `None` if the rule names none.
     pub destination: Option<Destination>,
@@ -54,6 +54,13 @@ pub struct DestinationRule {
     pub line: Option<usize>,
     /// The number of the rule, from 1.
     pub number: usize,
+}
+
+impl DestinationRule {
+    /// Returns whether the rule is for the file at `path`.
+    pub fn matches(&self, path: &str) -> bool {
+        self.path_regex.as_ref().is_none_or(|regex| regex.is_match(path.as_bytes()))
+    }
 }
 
 /// A place to publish to. Prefixes are as in the configuration, `None` if empty.
@@ -84,6 +91,9 @@ pub enum Destination {
         /// The version of the store's interface: 1 or 2.
         version: u8,
     },
+    /// The rule names several places, which is an error unless reading is lenient: then it is one
+    /// when the rule is used.
+    Several,
 }
 
 /// The fields of a creation rule besides those that are about keys.
@@ -231,38 +241,63 @@ pub(super) fn destination_rules(
     };
     for (index, member) in members(reader, field)?.into_iter().enumerate() {
         reader.rule = Some(index + 1);
-        rules.push(destination_rule(reader, member.node, index + 1)?);
+        rules.extend(destination_rule(reader, member.node, index + 1)?);
     }
     reader.rule = None;
     Ok(rules)
 }
 
+/// Reads a destination rule; `None` if its pattern is not valid and reading is lenient: it matches
+/// nothing then.
 fn destination_rule(
     reader: &mut Reader<'_>,
     node: Node<'_>,
     number: usize,
-) -> Result<DestinationRule, ConfigError> {
+) -> Result<Option<DestinationRule>, ConfigError> {
     let within = format!("destination rule {number}");
     let fields = Fields::new(reader, node, within, &DESTINATION_FIELDS)?;
     let recreation_rule = match fields.get(reader, "recreation_rule") {
         Some(field) => {
             let within = format!("`recreation_rule` of {}", fields.within);
-            Some(creation_rule(reader, field.node, within, number)?)
+            recreation_rule(reader, field, within, number)?
         }
         None => None,
     };
-    Ok(DestinationRule {
-        path_regex: path_regex(reader, &fields)?,
+    let path_regex = match path_regex(reader, &fields) {
+        Ok(path_regex) => path_regex,
+        Err(error) => {
+            reader.tolerate(fields.place_of(reader, "path_regex"), *error.problem)?;
+            return Ok(None);
+        }
+    };
+    Ok(Some(DestinationRule {
+        path_regex,
         destination: destination(reader, &fields)?,
         recreation_rule,
         omit_extensions: fields.flag(reader, "omit_extensions")?,
         line: reader.line(fields.at),
         number,
-    })
+    }))
+}
+
+/// Reads what files are encrypted with at their destination. Without keys SOPS leaves them as they
+/// are, whatever else the rule says.
+fn recreation_rule(
+    reader: &mut Reader<'_>,
+    field: Field<'_>,
+    within: String,
+    number: usize,
+) -> Result<Option<CreationRule>, ConfigError> {
+    let rule = creation_rule(reader, field.node, within.clone(), number)?;
+    if rule.groups.iter().any(|group| !group.keys.is_empty()) {
+        return Ok(Some(rule));
+    }
+    reader.tolerate(field.node.at, ConfigProblem::NoKeys { within })?;
+    Ok(None)
 }
 
 fn destination(
-    reader: &Reader<'_>,
+    reader: &mut Reader<'_>,
     fields: &Fields<'_>,
 ) -> Result<Option<Destination>, ConfigError> {
     let mut found: Option<(&'static str, Destination)> = None;
@@ -285,7 +320,8 @@ fn destination(
                 first,
                 second: name,
             };
-            return Err(reader.error(fields.place_of(reader, name), problem));
+            reader.tolerate(fields.place_of(reader, name), problem)?;
+            return Ok(Some(Destination::Several));
         }
         found = Some((name, destination));
     }
@@ -293,12 +329,18 @@ fn destination(
 }
 
 fn vault(
-    reader: &Reader<'_>,
+    reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     path: String,
 ) -> Result<Destination, ConfigError> {
     let version = match fields.get(reader, "vault_kv_version") {
-        Some(field) => field.number(reader, 0, 2, "1 or 2")?,
+        Some(field) => match field.number(reader, 0, 2, "the number 1 or 2") {
+            Ok(version) => version,
+            Err(error) => {
+                reader.tolerate(field.node.at, *error.problem)?;
+                2
+            }
+        },
         None => 2,
     };
     Ok(Destination::Vault {

@@ -9,6 +9,8 @@
 mod arn;
 mod clients;
 mod failure;
+#[cfg(feature = "publish")]
+mod storage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -23,6 +25,8 @@ use crate::keys::{
 use crate::secret::SecretBytes;
 
 use self::clients::{Account, Clients};
+#[cfg(feature = "publish")]
+pub(crate) use self::storage::upload;
 
 /// The code of the kind, whose row is in `foreign`.
 pub(super) const CODE: KeyCode = KeyCode {

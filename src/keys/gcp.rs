@@ -6,6 +6,8 @@
 
 mod credentials;
 mod external;
+#[cfg(feature = "publish")]
+mod storage;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -18,11 +20,14 @@ use zeroize::Zeroizing;
 
 use self::credentials::{Found, Origin};
 use super::bearer::{self, Tokens};
-use super::http::{Client, Request, Tls};
+use super::http::{Answer, Client, Request, Tls};
 use super::{
     Credentials, FieldValue, Fields, Host, KeyCode, KeyError, MasterKey, OwnCredentials, text_field,
 };
 use crate::secret::SecretBytes;
+
+#[cfg(feature = "publish")]
+pub(crate) use self::storage::upload;
 
 /// The code of the kind.
 pub(super) const CODE: KeyCode = KeyCode {
@@ -59,7 +64,6 @@ impl GcpKey {
     /// Calls a method of the service that takes and returns a text in base64.
     fn call(&self, method: &str, send: &[u8], gcp: &Gcp) -> Result<SecretBytes, Failure> {
         let failed = |message| Failure::Other(message);
-        let client = gcp.client().map_err(failed)?;
         let endpoint = gcp.endpoint().map_err(failed)?;
         let url = format!("{endpoint}/v1/{}:{method}", self.resource_id);
         let mut parameter = b"name=".to_vec();
@@ -67,24 +71,9 @@ impl GcpKey {
             form_urlencoded::byte_serialize(self.resource_id.as_bytes()).flat_map(str::bytes),
         );
         let parameter = String::from_utf8_lossy(&parameter);
-        let project = gcp.quota_project();
-        let ask = |token: &bearer::Token| {
-            let mut headers = vec![
-                ("Authorization", token.header()),
-                ("Content-Type", "application/json"),
-                ("x-goog-request-params", &*parameter),
-            ];
-            headers.extend(project.as_ref().map(|project| ("x-goog-user-project", &**project)));
-            let request = Request { method: "POST", url: &url, headers: &headers, body: send };
-            bearer::send(client, &request).map_err(failed)
-        };
-        let token = gcp.token()?;
-        let mut answer = ask(&token)?;
-        // The token may have been revoked before its time.
-        if answer.status == 401 {
-            gcp.tokens.forget(&token);
-            answer = ask(&*gcp.token()?)?;
-        }
+        let parameters =
+            [("Content-Type", "application/json"), ("x-goog-request-params", &*parameter)];
+        let answer = gcp.post(&url, &parameters, send)?;
         Ok(bearer::succeeded(&url, answer).map_err(failed)?.body)
     }
 }
@@ -219,18 +208,25 @@ enum Failure {
 impl Failure {
     /// Returns the message for people, in SOPS' words.
     fn message(&self, doing: &str, gcp: &Gcp) -> String {
+        let why = self.reason(gcp);
         match self {
-            Failure::Nothing => format!(
-                "cannot create GCP KMS service: no credentials were found ({})",
-                gcp.looked_in().join("; ")
-            ),
-            Failure::Credentials { place, why } => format!(
-                "cannot create GCP KMS service: credentials: failed to obtain credentials from \
-                 \"{place}\": {why}"
-            ),
-            Failure::Other(why) => {
-                format!("failed to {doing} sops data key with GCP KMS key: {why}")
+            Failure::Nothing | Failure::Credentials { .. } => {
+                format!("cannot create GCP KMS service: {why}")
             }
+            Failure::Other(_) => format!("failed to {doing} sops data key with GCP KMS key: {why}"),
+        }
+    }
+
+    /// Returns the message without what it was for.
+    fn reason(&self, gcp: &Gcp) -> String {
+        match self {
+            Failure::Nothing => {
+                format!("no credentials were found ({})", gcp.looked_in().join("; "))
+            }
+            Failure::Credentials { place, why } => {
+                format!("credentials: failed to obtain credentials from \"{place}\": {why}")
+            }
+            Failure::Other(why) => why.clone(),
         }
     }
 }
@@ -261,6 +257,33 @@ impl Gcp {
         client.as_ref().map_err(Clone::clone)
     }
 
+    /// Sends something with a token, and a second time with another one if the first does not count
+    /// any more.
+    fn post(&self, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Failure> {
+        let client = self.client().map_err(Failure::Other)?;
+        let project = self.quota_project();
+        let ask = |token: &bearer::Token| {
+            let mut headers = [&[("Authorization", token.header())], headers].concat();
+            headers.extend(project.as_ref().map(|project| ("x-goog-user-project", &**project)));
+            let request = Request { method: "POST", url, headers: &headers, body };
+            bearer::send(client, &request).map_err(Failure::Other)
+        };
+        let token = self.token()?;
+        let answer = ask(&token)?;
+        // The token may have been revoked before its time.
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        self.tokens.forget(&token);
+        ask(&*self.token()?)
+    }
+
+    /// Returns the domain of the cloud: the public one, unless the user has another.
+    fn universe(&self) -> String {
+        let named = UNIVERSE.iter().find_map(|name| bearer::setting(&*self.host, name));
+        named.map_or_else(|| "googleapis.com".to_owned(), |domain| domain.to_string())
+    }
+
     /// Returns the address of the service, without a slash at its end.
     fn endpoint(&self) -> Result<String, String> {
         if let Some(named) = bearer::setting(&*self.host, ENDPOINT) {
@@ -271,9 +294,7 @@ impl Gcp {
                 Some(_) => Err(format!("{ENDPOINT} is neither a host nor an https address")),
             };
         }
-        let universe = UNIVERSE.iter().find_map(|name| bearer::setting(&*self.host, name));
-        let universe = universe.as_ref().map_or("googleapis.com", |domain| domain);
-        Ok(format!("https://cloudkms.{universe}"))
+        Ok(format!("https://cloudkms.{}", self.universe()))
     }
 
     /// Returns the project that calls are counted for; `None` is the key's own.

@@ -6,6 +6,8 @@
 
 mod access;
 mod client;
+#[cfg(feature = "publish")]
+mod server;
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use crate::secret::SecretBytes;
 
 use self::access::{Access, Server};
 use self::client::Operation;
+#[cfg(feature = "publish")]
+pub(crate) use self::server::VaultServer;
 
 /// How keys of Vault are made and used.
 pub(super) const CODE: KeyCode = KeyCode {

@@ -119,11 +119,11 @@ fn no_command_word_means_edit() {
 }
 
 #[test]
-fn a_command_that_is_not_built_in_is_no_file_to_edit() {
+fn a_command_with_a_file_is_no_file_to_edit() {
     let sandbox = encrypted();
     sandbox.edit_with("true");
     let before = sandbox.files();
-    sandbox.as_sops(["publish", "app.json"]).go().code(1).no_stdout().says(["publish"]);
+    sandbox.as_sops(["publish", "app.json"]).go().code(1).no_stdout().says(["destination"]);
     assert_eq!(sandbox.files(), before);
 }
 

@@ -1,7 +1,7 @@
 //! AWS KMS: who asks for what, and what is said where it fails, with a stand-in; how it fits
 //! together with SOPS, with moto.
 
-mod moto;
+pub(super) mod moto;
 mod services;
 
 use std::fs;

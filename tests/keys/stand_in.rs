@@ -213,7 +213,21 @@ fn read(reader: &mut impl BufRead) -> io::Result<Asked> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut asked = Asked { method, path, headers, body: String::new() };
+    if asked.header("transfer-encoding") == Some("chunked") {
+        while let size @ 1.. = chunk_size(reader)? {
+            reader.by_ref().take(size).read_to_string(&mut asked.body)?;
+            reader.read_line(&mut String::new())?;
+        }
+        return Ok(asked);
+    }
     let length = asked.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     reader.take(length).read_to_string(&mut asked.body)?;
     Ok(asked)
+}
+
+/// Reads the line in front of a piece of a body.
+fn chunk_size(reader: &mut impl BufRead) -> io::Result<u64> {
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    u64::from_str_radix(line.trim(), 16).map_err(io::Error::other)
 }

@@ -133,7 +133,7 @@ fn one(
             previous: Some(&mut previous),
             allow_nothing_selected: allow,
         };
-        let sealed = file::encrypt(document, plan).map_err(|e| error::encrypt(path, e))?;
+        let sealed = context.encrypt(path, document, plan)?;
         let target = context.env.absolute(target);
         context.tell(&io::write_atomic_if_unchanged(&target, &sealed, Mode::Keep, &stamp)?);
         return Ok(());
@@ -150,7 +150,7 @@ fn one(
         previous: None,
         allow_nothing_selected: allow,
     };
-    let sealed = file::encrypt(document, plan).map_err(|e| error::encrypt(path, e))?;
+    let sealed = context.encrypt(path, document, plan)?;
     if !context.personality.refuses_empty_selection() && !has_sealed_values(output, &sealed) {
         let (field, value) = selector.field();
         context.ui.warn(format_args!(

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::check::conflict_marker;
 use crate::cli::ahead;
 use crate::cli::args::RepairArgs;
+use crate::cli::audit::Action;
 use crate::cli::change::replace;
 use crate::cli::commands::{confirm, for_each};
 use crate::cli::context::{Context, decryption_order};
@@ -17,7 +18,7 @@ use crate::cli::os;
 use crate::cli::ui::one_line;
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
-use crate::file::{self, InClear, LeafPlaces, Plan, Salvaged, UnreadableValue};
+use crate::file::{InClear, LeafPlaces, Plan, Salvaged, UnreadableValue};
 use crate::format::Layout;
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
@@ -53,6 +54,7 @@ fn repair(
     let file = context.parse_encrypted(text, path, path, None)?;
     let failed = |failure| error::decrypt(path, failure, &context.credentials);
     let data_key = context.data_key_or_report(&file, (path, path), order)?;
+    context.record(Action::Decrypt, path)?;
     let in_clear = file.in_clear();
     let salvaged = file.decrypt_what_authenticates(&data_key).map_err(failed)?;
     let shown = path.display().to_string();
@@ -177,5 +179,5 @@ fn reseal(
         previous: Some(&mut previous),
         allow_nothing_selected: true,
     };
-    file::encrypt(document, plan).map_err(failed)
+    context.encrypt(path, document, plan)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cli::ahead;
 use crate::cli::args::RotateArgs;
+use crate::cli::audit::Action;
 use crate::cli::change;
 use crate::cli::commands::{both_outputs, checked_files, for_each, no_file};
 use crate::cli::context::{Context, decryption_order};
@@ -62,6 +63,7 @@ fn one(
     let mut file = context.parse_encrypted(text, path, name, arguments.types.input())?;
     file.adopt(&changes.added);
     file.adopt(&changes.removed);
+    context.record(Action::Rotate, path)?;
     let (opened, _) = context.open(file, (path, name), arguments.opening.ignore_mac, &order)?;
 
     let mut metadata = opened.metadata().clone();
@@ -85,6 +87,7 @@ fn one(
         convert(&opened, metadata, &data_key, output, layout)
     };
     let sealed = sealed.map_err(|failure| error::encrypt(path, failure))?;
+    context.record(Action::Encrypt, path)?;
     let in_place = arguments.in_place.then_some((path, &stamp));
     change::put(context, &sealed, in_place, arguments.output.as_deref())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::ahead::Ahead;
 use crate::cli::args::UpdatekeysArgs;
+use crate::cli::audit::Action;
 use crate::cli::change;
 use crate::cli::commands::{confirm, for_each, no_file};
 use crate::cli::context::{Context, decryption_order};
@@ -117,6 +118,7 @@ fn one(
         let threshold = metadata.shamir_threshold;
         wrap_all(&mut metadata.groups, threshold, &data_key, &context.credentials)
             .map_err(|failure| not_wrapped(path, &failure))?;
+        context.record(Action::Encrypt, path)?;
         opened.reseal(metadata, &data_key)
     } else {
         let data_key = context.data_key_or_report(&file, (path, path), &order)?;
@@ -232,21 +234,28 @@ impl Change {
                 }
             }
         }
-        let owners = if context.personality.names_recipients() {
-            creation_rule::owners(context, path)
-        } else {
-            HashMap::new()
-        };
-        for (number, group) in self.groups.iter().enumerate() {
-            lines.push(format!("Group {}", number + 1));
-            for (mark, recipients) in
-                [("   ", &group.kept), ("+++", &group.added), ("---", &group.removed)]
-            {
-                lines.extend(recipients.iter().map(|recipient| line(mark, recipient, &owners)));
-            }
-        }
+        lines.extend(show_groups(context, path, &self.groups));
         lines.join("\n") + "\n"
     }
+}
+
+/// Returns the changes of groups in SOPS' words.
+pub(super) fn show_groups(context: &Context, path: &Path, groups: &[GroupChanges]) -> Vec<String> {
+    let owners = if context.personality.names_recipients() {
+        creation_rule::owners(context, path)
+    } else {
+        HashMap::new()
+    };
+    let mut lines = Vec::new();
+    for (number, group) in groups.iter().enumerate() {
+        lines.push(format!("Group {}", number + 1));
+        for (mark, recipients) in
+            [("   ", &group.kept), ("+++", &group.added), ("---", &group.removed)]
+        {
+            lines.extend(recipients.iter().map(|recipient| line(mark, recipient, &owners)));
+        }
+    }
+    lines
 }
 
 fn line(mark: &str, key: &Recipient, owners: &HashMap<(String, String), String>) -> String {

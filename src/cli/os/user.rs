@@ -31,6 +31,20 @@ pub enum UserError {
     },
 }
 
+/// Returns the name of the user whose process this is, or their number if they have none.
+#[cfg(feature = "audit")]
+pub fn name() -> String {
+    #[cfg(unix)]
+    {
+        let uid = nix::unistd::getuid();
+        let user = nix::unistd::User::from_uid(uid).ok().flatten();
+        user.map_or_else(|| uid.to_string(), |user| user.name)
+    }
+    #[cfg(not(unix))]
+    crate::cli::env::variable("USERNAME")
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
 /// Makes this process one of the user `name`: groups, group and user, in this order and for all
 /// threads. There is no way back.
 pub fn become_user(name: &str) -> Result<User, UserError> {

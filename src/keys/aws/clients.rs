@@ -217,10 +217,24 @@ impl Clients {
     /// of it.
     fn profile(&self, profile: Option<&str>, region: &str) -> Result<SdkConfig, NoConfig> {
         once(&self.profiles, &profile.map(str::to_owned), || {
-            let http = self.http.get_or_init(|| http_client(&*self.host)).clone();
-            let http = http.map_err(NoConfig::Failed)?;
-            wait(load(profile, Region::new(region.to_owned()), http)).map_err(NoConfig::Failed)?
+            let http = self.http().map_err(NoConfig::Failed)?;
+            let region = Region::new(region.to_owned());
+            wait(load(profile, Some(region), http)).map_err(NoConfig::Failed)?
         })
+    }
+
+    /// Returns the configuration of the environment, with its region.
+    #[cfg(feature = "publish")]
+    pub(super) fn environment(&self) -> Result<SdkConfig, String> {
+        match wait(load(None, None, self.http()?))? {
+            Ok(config) => Ok(config),
+            Err(NoConfig::Failed(why)) => Err(why),
+            Err(NoConfig::NoProfile) => Err("there is no such profile".to_owned()),
+        }
+    }
+
+    fn http(&self) -> Result<SharedHttpClient, String> {
+        self.http.get_or_init(|| http_client(&*self.host)).clone()
     }
 
     async fn connect(&self, account: &Account, base: &SdkConfig) -> Client {
@@ -240,22 +254,24 @@ impl Clients {
 }
 
 /// Runs a future of the AWS client.
-fn wait<F: Future>(future: F) -> Result<F::Output, String> {
+pub(super) fn wait<F: Future>(future: F) -> Result<F::Output, String> {
     block_on(future).map_err(|error| format!("no connection can be made: {error}"))
 }
 
-/// Loads the configuration for a profile, or that of the environment.
+/// Loads the configuration for a profile, or that of the environment; so with the region.
 async fn load(
     profile: Option<&str>,
-    region: Region,
+    region: Option<Region>,
     http: SharedHttpClient,
 ) -> Result<SdkConfig, NoConfig> {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(region.clone())
         .http_client(http.clone())
         .timeout_config(timeouts)
         .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build());
+    if let Some(region) = &region {
+        loader = loader.region(region.clone());
+    }
     if let Some(name) = profile {
         #[expect(clippy::default_trait_access, reason = "`aws-config` has no name for the type")]
         let all = profile::load(&Fs::real(), &Env::real(), &Default::default(), None)
@@ -266,9 +282,7 @@ async fn load(
         }
         // Without this the credentials in the environment would come first.
         let provider = ProfileFileCredentialsProvider::builder()
-            .configure(
-                &ProviderConfig::without_region().with_region(Some(region)).with_http_client(http),
-            )
+            .configure(&ProviderConfig::without_region().with_region(region).with_http_client(http))
             .profile_name(name)
             .build();
         loader = loader.profile_name(name).credentials_provider(provider);

@@ -188,6 +188,12 @@ impl Access {
         Ok(wanted.clone())
     }
 
+    /// Returns the server of `VAULT_ADDR`.
+    #[cfg(feature = "publish")]
+    pub(super) fn users_server(&self) -> Result<Option<Server>, String> {
+        self.variable_server(ADDRESS)
+    }
+
     fn variable_server(&self, name: &str) -> Result<Option<Server>, String> {
         let Some(text) = text(&*self.host, name) else { return Ok(None) };
         // A path, which Vault's programs take, changes nothing about the server.

@@ -36,6 +36,7 @@ impl Operation {
 /// An answer of the API, as far as it is of interest.
 #[derive(Deserialize)]
 struct Body {
+    #[serde(default)]
     data: Option<Data>,
     #[serde(default)]
     errors: Vec<String>,
@@ -76,7 +77,7 @@ pub(super) fn decrypt(
     }
 }
 
-/// Sends a request. What the server says goes into messages, unless `secret` is in it.
+/// Asks for what a transit engine answers. `secret` must not be repeated in a message.
 fn ask(
     access: &Access,
     server: &Server,
@@ -84,31 +85,78 @@ fn ask(
     body: &str,
     secret: &str,
 ) -> Result<Data, String> {
-    let url = format!("{server}/v1/{}", escaped(path));
-    let answer = send(access, &url, body)?;
-    let said = serde_json::from_slice::<Body>(&answer.body);
-    if answer.is_success() {
-        let data = said.ok().and_then(|said| said.data);
-        return data.ok_or_else(|| format!("PUT {url}: that is no answer of a Vault server"));
+    let question = Question { method: "PUT", path, body: body.as_bytes(), secrets: &[secret] };
+    let answer = request(access, server, &question).map_err(|refusal| refusal.message)?;
+    let data = serde_json::from_slice::<Body>(&answer.body).ok().and_then(|said| said.data);
+    let url = question.url(server);
+    data.ok_or_else(|| format!("PUT {url}: that is no answer of a Vault server"))
+}
+
+/// A request to the API.
+pub(super) struct Question<'q> {
+    /// `PUT` or `GET`.
+    pub(super) method: &'q str,
+    /// The path behind `/v1/`, not escaped.
+    pub(super) path: &'q str,
+    /// What is sent.
+    pub(super) body: &'q [u8],
+    /// What must not be repeated in a message.
+    pub(super) secrets: &'q [&'q str],
+}
+
+impl Question<'_> {
+    fn url(&self, server: &Server) -> String {
+        format!("{server}/v1/{}", escaped(self.path))
     }
+}
+
+/// Why a request was not answered as it should be.
+pub(super) struct Refusal {
+    /// The status of the answer, if there is one.
+    pub(super) status: Option<u16>,
+    /// A message for people.
+    pub(super) message: String,
+}
+
+/// Sends a request, and returns the answer if it is a success. What the server says otherwise goes
+/// into the message, unless a secret is in it.
+pub(super) fn request(
+    access: &Access,
+    server: &Server,
+    question: &Question<'_>,
+) -> Result<Answer, Refusal> {
+    let url = question.url(server);
+    let answer =
+        send(access, question, &url).map_err(|message| Refusal { status: None, message })?;
+    if answer.is_success() {
+        return Ok(answer);
+    }
+    let message = refusal(access, question, &url, &answer);
+    Err(Refusal { status: Some(answer.status), message })
+}
+
+fn refusal(access: &Access, question: &Question<'_>, url: &str, answer: &Answer) -> String {
+    let method = question.method;
     if (300..400).contains(&answer.status) {
         let other = answer.header("location").unwrap_or("another server");
-        return Err(format!(
-            "PUT {url}: the server refers to `{other}`, which is not followed, because the token \
-             would go there; name the server that answers"
-        ));
+        return format!(
+            "{method} {url}: the server refers to `{other}`, which is not followed, because the \
+             token would go there; name the server that answers"
+        );
     }
+    let said = serde_json::from_slice::<Body>(&answer.body);
     let errors = said.map(|said| said.errors).unwrap_or_default();
     let token = access.token();
     let token = token.text().unwrap_or_default();
     let is_telling = |text: &&String| {
-        [secret, token].iter().any(|secret| !secret.is_empty() && text.contains(secret))
+        let mut secrets = question.secrets.iter().chain([&token]);
+        secrets.any(|secret| !secret.is_empty() && text.contains(secret))
     };
     let mut message =
-        format!("Error making API request. URL: PUT {url}. Code: {}. Errors:", answer.status);
+        format!("Error making API request. URL: {method} {url}. Code: {}. Errors:", answer.status);
     if errors.iter().find(is_telling).is_some() {
         message.push_str(" they repeat a secret, and are not shown");
-        return Err(message);
+        return message;
     }
     for error in &errors {
         let words: Vec<&str> = error.split_whitespace().collect();
@@ -120,11 +168,11 @@ fn ask(
     if token.is_empty() {
         message.push_str("; no token was sent, for there is none");
     }
-    Err(message)
+    message
 }
 
 /// Sends a request, again if the server could not answer it for the moment.
-fn send(access: &Access, url: &str, body: &str) -> Result<Answer, String> {
+fn send(access: &Access, question: &Question<'_>, url: &str) -> Result<Answer, String> {
     let client = access.client()?;
     let token = access.token();
     let mut headers = vec![("X-Vault-Request", "true"), ("Content-Type", "application/json")];
@@ -134,7 +182,7 @@ fn send(access: &Access, url: &str, body: &str) -> Result<Answer, String> {
     if let Some(namespace) = access.namespace() {
         headers.push(("X-Vault-Namespace", namespace));
     }
-    let request = Request { method: "PUT", url, headers: &headers, body: body.as_bytes() };
+    let request = Request { method: question.method, url, headers: &headers, body: question.body };
     let mut tries = access.retries()?;
     let mut pause = PAUSE;
     loop {

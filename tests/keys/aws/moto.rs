@@ -15,7 +15,7 @@ use crate::sandbox::Sandbox;
 use super::{ROLE, sandbox, write_home};
 
 /// Returns the server. Tests that run at the same time share it: it takes seconds to start.
-fn moto() -> Arc<Server> {
+pub(in crate::keys) fn moto() -> Arc<Server> {
     static RUNNING: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut running = RUNNING.lock().unwrap();
     if let Some(server) = running.upgrade() {
