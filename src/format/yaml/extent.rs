@@ -3,7 +3,7 @@
 use super::block_scalar::BlockScalar;
 use super::text::{is_line_start, line_break, line_end, line_start};
 use crate::span::Span;
-use crate::tree::{NodeId, Style, Tree};
+use crate::tree::{Node, NodeId, Style, Tree};
 
 /// Returns where the lines end that hold the text up to `last`, and those of comments below in
 /// `column` or farther right.
@@ -67,8 +67,10 @@ pub(super) fn flow_entry(tree: &Tree, id: NodeId) -> Span {
     Span::new(start.min(end), end)
 }
 
-/// Returns what to remove so that a flow map has no longer the entry at `entry`.
-pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
+/// Returns what to remove so that a flow collection has no longer the member `id`, which stands at
+/// `entry`.
+pub(super) fn flow_removal(tree: &Tree, id: NodeId, entry: Span) -> Span {
+    let source = tree.source();
     let (start, end) = (entry.start as usize, entry.end as usize);
     let before = source[..start].trim_ascii_end();
     let skip = |from: usize| {
@@ -76,9 +78,7 @@ pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
         from + rest.len() - rest.trim_ascii_start().len()
     };
     let after = skip(end);
-    // Not one that may be part of a comment: a comma too many before the end is right as well.
-    let line = &before[line_start(before, before.len())..];
-    let comma_before = before.ends_with(b",") && memchr::memchr(b'#', line).is_none();
+    let comma_before = before.ends_with(b",") && !ends_in_comment(tree, id, before);
     let token = next_token(source, after);
     if token > after && source.get(token) == Some(&b',') {
         // The comments in front of its comma are the entry's.
@@ -95,6 +95,23 @@ pub(super) fn flow_removal(source: &[u8], entry: Span) -> Span {
         return Span::new(before.len() - 1, end);
     }
     entry
+}
+
+/// Returns whether the text `before` the member `id` ends in a comment. Between the end of what stands
+/// in front of the member and the member there are only commas, blanks and comments.
+fn ends_in_comment(tree: &Tree, id: NodeId, before: &[u8]) -> bool {
+    let ends = |node: &Node| {
+        let spans = [node.key.and_then(|key| key.span), node.span];
+        spans.into_iter().flatten().map(|span| span.end as usize).max()
+    };
+    let front = tree.nodes()[..id.index()]
+        .iter()
+        .rev()
+        .filter(|node| !node.kind.is_comment())
+        .filter_map(ends)
+        .find(|&end| end <= before.len());
+    let from = front.unwrap_or_default().max(line_start(before, before.len()));
+    memchr::memchr(b'#', &before[from..]).is_some()
 }
 
 /// Returns where the next thing stands that is neither blank nor a comment.

@@ -104,7 +104,7 @@ pub(super) fn append(
 pub(super) fn remove(text: &Text<'_>, id: NodeId) -> Option<Edits> {
     let mut edits = Edits::new();
     let place = member_span(text, id)?;
-    edits.remove(own_lines(text.source, place).unwrap_or(flow_removal(text.source, place)));
+    edits.remove(own_lines(text.source, place).unwrap_or(flow_removal(text.tree, id, place)));
     Some(edits)
 }
 

@@ -28,7 +28,7 @@ pub(in crate::format::yaml) fn detach(tree: &Tree) -> Result<Option<Detached>, D
             let mut text = SecretBytes::from("{");
             text.extend_from_slice(&source[entry.range()]);
             text.extend_from_slice(b"}\n");
-            (text, flow_removal(source, entry))
+            (text, flow_removal(tree, id, entry))
         } else {
             let lines = entry_lines(tree, root, id);
             let mut text = SecretBytes::from(&source[lines.range()]);
