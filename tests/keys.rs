@@ -13,6 +13,7 @@ mod hc_vault;
 mod hckms;
 #[cfg(feature = "keyservice")]
 mod keyservice;
+#[cfg(feature = "hc-vault")]
 mod many;
 mod pgp;
 #[cfg(feature = "publish")]

@@ -278,7 +278,8 @@ impl Context {
         Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
     }
 
-    /// Recovers the data key of a file, as [`Context::data_key_to_wrap`] does it.
+    /// Recovers the data key of a file, as [`Context::data_key_to_wrap`] does it; the file is given by
+    /// its path, and by the name that its rule is found by.
     ///
     /// # Errors
     /// The report of what was tried, and of who could help.

@@ -117,12 +117,11 @@ fn how_far_that_is_shows_at_the_terminal_and_nowhere_else() {
     let service = Service::new();
     service.sandbox.env("VAULT_ADDR", service.server.url()).env("TERM", "xterm");
     let check = Service::with_files(&["repair"]);
-    let waiting = format!("waiting for {}\n", service.key());
     let mut nothing = String::new();
     for name in Service::names() {
         nothing.push_str(&format!("{name}: nothing to repair\n"));
     }
-    service.sandbox.encfile(&check).go().success().stderr(&format!("{waiting}{nothing}"));
+    service.sandbox.encfile(&check).go().success().stderr(&nothing).has_waited_for(&service.key());
     let run = service.sandbox.encfile(&check).stdin(Stdin::Terminal(Vec::new())).go().success();
     run.says(["data keys [", "] 0/40", &nothing]).does_not_say(["waiting for"]);
 }

@@ -263,12 +263,12 @@ impl Running<'_> {
             Some(terminal) => terminal.shown(),
             None => String::from_utf8_lossy(&collect(self.stderr.take())).into_owned(),
         };
-        let outcome = Outcome {
-            command_line: line.clone(),
-            status,
-            stdout,
-            stderr: mask(&stderr, &self.sandbox.root),
-        };
+        let stderr = mask(&stderr, &self.sandbox.root);
+        // That something took a while depends on the machine.
+        let (waited, stderr): (Vec<&str>, Vec<&str>) =
+            stderr.split_inclusive('\n').partition(|line| line.starts_with("waiting for "));
+        let (waited, stderr) = (waited.concat(), stderr.concat());
+        let outcome = Outcome { command_line: line.clone(), status, stdout, stderr, waited };
         assert!(
             self.secrets_in_messages || !outcome.stderr.contains(CANARY),
             "a message shows a secret\n{outcome}"
@@ -297,7 +297,9 @@ pub(crate) struct Outcome {
     command_line: String,
     status: ExitStatus,
     stdout: Vec<u8>,
+    /// Without what was waited for.
     stderr: String,
+    waited: String,
 }
 
 impl Outcome {
@@ -361,6 +363,13 @@ impl Outcome {
         self.stderr("")
     }
 
+    /// Checks that it was told that `name` was waited for.
+    #[track_caller]
+    pub(crate) fn has_waited_for(self, name: &str) -> Outcome {
+        assert!(self.waited.contains(name), "not waited for {name}: {:?}\n{self}", self.waited);
+        self
+    }
+
     /// Checks that a message has each of `parts`.
     #[track_caller]
     pub(crate) fn says<const N: usize>(self, parts: [&str; N]) -> Outcome {
@@ -413,7 +422,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Outcome { command_line, status, stdout, stderr } = self;
+        let Outcome { command_line, status, stdout, stderr, .. } = self;
         let stdout = String::from_utf8_lossy(stdout);
         write!(f, "$ {command_line}\n-- {status}\n-- stdout:\n{stdout}\n-- stderr:\n{stderr}\n--")
     }

@@ -40,7 +40,9 @@ pub fn run(
         }
         files => {
             let order = arguments.opening.decryption_order.as_deref();
-            ahead::of_files(context, files, order, arguments.types.input());
+            if arguments.filename_override.is_none() {
+                ahead::of_files(context, files, order, arguments.types.input());
+            }
             for_each(context, files, |file| one(context, arguments, file))
         }
     }

@@ -36,7 +36,9 @@ pub fn run(
     }
     let changes = Changes { added: arguments.add.keys()?, removed: arguments.remove.keys()? };
     let order = arguments.opening.decryption_order.as_deref();
-    ahead::of_files(context, &files, order, arguments.types.input());
+    if arguments.filename_override.is_none() {
+        ahead::of_files(context, &files, order, arguments.types.input());
+    }
     for_each(context, &files, |path| one(context, config, arguments, &changes, path))
 }
 
