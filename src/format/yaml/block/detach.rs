@@ -27,6 +27,11 @@ pub(in crate::format::yaml) fn detach(tree: &Tree) -> Result<Option<Detached>, D
             let entry = flow_entry(tree, id);
             let mut text = SecretBytes::from("{");
             text.extend_from_slice(&source[entry.range()]);
+            let last = text.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
+            if last.starts_with(b"!") || last.starts_with(b"&") {
+                // Nothing but a property, which the brace would be a part of.
+                text.push(b' ');
+            }
             text.extend_from_slice(b"}\n");
             (text, flow_removal(tree, id, entry))
         } else {

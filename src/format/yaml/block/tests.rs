@@ -206,7 +206,7 @@ fn the_layout_is_that_of_the_text() {
 fn what_is_left_in_braces_parses_whatever_stands_around_it() {
     let pieces = ["", " # c\n", "\r# d,\n", ","];
     for front in ["", "a: 1", "a: 1,", "a: 1 # e,\n,", "a: 1, # e\n"] {
-        for entry in ["sops:", "sops: {mac: x}", "? sops\n"] {
+        for entry in ["sops:", "sops: {mac: x}", "? sops\n", "sops: !", "sops: &a "] {
             for number in 0..pieces.len().pow(4) {
                 let piece = |at: u32| pieces[number / pieces.len().pow(at) % pieces.len()];
                 let (before, behind, comma, last) = (piece(0), piece(1), piece(2), piece(3));
@@ -216,6 +216,7 @@ fn what_is_left_in_braces_parses_whatever_stands_around_it() {
                     let Some(found) = detach(&tree).unwrap() else { continue };
                     let rest = found.edits.apply(tree.source());
                     assert!(Yaml.parse(rest).is_ok(), "{text:?}");
+                    assert!(Yaml.parse(found.block).is_ok(), "{text:?}");
                 }
             }
         }
