@@ -63,7 +63,8 @@ pub(super) fn flow_entry(tree: &Tree, id: NodeId) -> Span {
     let end = value_end(tree, id);
     let start = node.key.and_then(|key| key.span).map_or(end, |span| span.start as usize);
     let before = tree.source()[..start].trim_ascii_end();
-    let start = if before.ends_with(b"?") { before.len() - 1 } else { start };
+    let is_marked = before.ends_with(b"?") && !ends_in_comment(tree, id, before);
+    let start = if is_marked { before.len() - 1 } else { start };
     Span::new(start.min(end), end)
 }
 

@@ -204,7 +204,7 @@ fn the_layout_is_that_of_the_text() {
 
 #[test]
 fn what_is_left_in_braces_parses_whatever_stands_around_it() {
-    let pieces = ["", " # c\n", "\r# d,\n", ","];
+    let pieces = ["", " # c?\n", "\r# d,\n", ","];
     for front in ["", "a: 1", "a: 1,", "a: 1 # e,\n,", "a: 1, # e\n"] {
         for entry in ["sops:", "sops: {mac: x}", "? sops\n", "sops: !", "sops: &a "] {
             for number in 0..pieces.len().pow(4) {
