@@ -440,19 +440,10 @@ fn without_metadata(text: &str) -> String {
     rest
 }
 
-/// Returns whether a text has what encfile spells otherwise: an indentation indicator, which SOPS
-/// writes wrongly in lists, `!!merge <<` for the text `<<`, escapes behind U+FEFF.
+/// Returns whether a text has what encfile spells otherwise: `!!merge <<` for the text `<<`, escapes
+/// behind U+FEFF.
 fn is_respelled(format: &str, text: &str) -> bool {
-    let indicator = |line: &str| {
-        let header = line.rsplit(' ').next().unwrap_or_default().trim_end_matches(['-', '+']);
-        header.strip_prefix('|').is_some_and(|digit| digit.parse::<u8>().is_ok())
-    };
-    match format {
-        "yaml" => {
-            text.contains("!!merge <<") || text.contains("\\uFEFF") || text.lines().any(indicator)
-        }
-        _ => false,
-    }
+    format == "yaml" && (text.contains("!!merge <<") || text.contains("\\uFEFF"))
 }
 
 /// Splits a line of YAML or INI into what is no comment, and the comment without its marker.

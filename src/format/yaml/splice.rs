@@ -156,7 +156,8 @@ impl<'t> Splicer<'t> {
             Some(text) => spelling(text, node, tag),
         };
         if let (Spelling::Quoted(shape), Some(text)) = (spelling, text)
-            && style_of(text, shape) == Style::Literal
+            && (style_of(text, shape) == Style::Literal
+                || self.literal_digit(node, span, text).is_some())
             && self.literal_fits(node, span, text)
         {
             self.literal(node, span, text);

@@ -131,10 +131,15 @@ impl Shape {
         self.reads_single() && !self.tabs && !self.beyond
     }
 
-    /// SOPS writes a literal block also where the text begins with a blank; its reader takes that
-    /// for null or for another text.
     fn writes_literal(self) -> bool {
         self.reads_literal() && !self.space_end && !self.space_break && !self.beyond
+    }
+
+    /// Returns whether SOPS writes the text as a literal block with an indentation digit, because it
+    /// begins with a blank. (With a tab it does so without the digit, and reads something else.)
+    fn writes_literal_with_digit(self) -> bool {
+        let is_literal = Shape { blank_start: false, ..self }.writes_literal();
+        self.line_feeds && self.blank_start && is_literal
     }
 }
 
@@ -189,6 +194,11 @@ fn starts_with_indicator(text: &[u8]) -> bool {
 /// Returns the style in which SOPS writes `text`.
 pub(super) fn sops_style(text: &str) -> Style {
     style_of(text, Shape::of(text))
+}
+
+/// Returns whether SOPS writes `text` as a literal block with an indentation digit.
+pub(super) fn needs_digit(text: &str) -> bool {
+    text.starts_with([' ', '\n']) && Shape::of(text).writes_literal_with_digit()
 }
 
 /// Returns the style in which SOPS writes `text`, whose shape is known.

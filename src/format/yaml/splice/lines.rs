@@ -4,12 +4,19 @@
 use super::super::block_scalar::BlockScalar;
 use super::super::emit::write_scalar;
 use super::super::properties::{Tag, tag_of};
-use super::super::style::{Shape, chomping, looks_typed, write_lines, write_spaces};
+use super::super::style::{Shape, chomping, looks_typed, needs_digit, write_lines, write_spaces};
 use super::super::text::{line_break, line_end, without_break};
 use super::{SEALED, Splicer, guard, write_quoted};
 use crate::secret::SecretBytes;
 use crate::span::Span;
 use crate::tree::{Node, NodeId, Style, Value};
+
+/// Returns whether nothing but a line break stands at `at`, and none that only some readers know
+/// begins the next line.
+fn is_line_end(source: &[u8], at: usize) -> bool {
+    let next = at + line_break(source, at);
+    line_end(source, at) == at && source.get(next).is_none_or(u8::is_ascii)
+}
 
 impl Splicer<'_> {
     /// Returns whether a literal block can begin at `span`: the lines below must not become part
@@ -50,9 +57,24 @@ impl Splicer<'_> {
         if node.key.is_none() { outside + 2 } else { (outside + self.step) / self.step * self.step }
     }
 
+    /// Returns the indentation digit with which SOPS writes a text, if it is right: it is always that
+    /// of the whole text, however far the lines of the value are indented. Line breaks alone are not.
+    /// Where a comment stands behind the value, quotes are safer.
+    pub(super) fn literal_digit(&self, node: &Node, span: Span, text: &str) -> Option<usize> {
+        if !needs_digit(text) || !is_line_end(self.source, span.end as usize) {
+            return None;
+        }
+        let inside = self.inner_column(node) - node.site.indent as usize;
+        let is_right = inside == self.step || text.bytes().all(|byte| byte == b'\n');
+        (is_right && inside < 10).then_some(self.step)
+    }
+
     /// Writes a literal block: its header over `span`, its lines behind the line and its comment.
     pub(super) fn literal(&mut self, node: &Node, span: Span, text: &str) {
         let mut header = SecretBytes::from("|");
+        if let Some(digit) = self.literal_digit(node, span, text) {
+            header.extend_from_slice(digit.to_string().as_bytes());
+        }
         header.extend_from_slice(chomping(text).as_bytes());
         guard(&mut header, 0, self.source, span.end as usize);
         self.edits.replace(span, &header);

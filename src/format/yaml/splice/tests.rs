@@ -99,7 +99,7 @@ fn opening_writes_texts_that_read_back() {
         ("a:\n  b: <E>\n", "x\ny\n", "a:\n  b: |\n    x\n    y\n"),
         ("a:\n- <E>\n", "x\ny\n", "a:\n- |\n  x\n  y\n"),
         ("a: <E>\n   # deep\n", "x\ny\n", "a: \"x\\ny\\n\"\n   # deep\n"),
-        ("a: <E>\n", " x\ny\n", "a: \" x\\ny\\n\"\n"),
+        ("a: <E>\n", " x\ny\n", "a: |4\n     x\n    y\n"),
         ("a: '<E>'\n", "it's", "a: 'it''s'\n"),
         ("a: '<E>'\n", "x\ny", "a: \"x\\ny\"\n"),
         ("a: \"<E>\"\n", "x\ny\u{1F600}", "a: \"x\\ny\u{1F600}\"\n"),
