@@ -32,9 +32,17 @@ pub(super) fn is_line_start(source: &[u8], at: usize) -> bool {
 /// Returns whether a text has nothing but blanks and comments.
 pub(super) fn is_bare(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
-    text.split(|byte| matches!(byte, b'\n' | b'\r'))
-        .map(<[u8]>::trim_ascii_start)
-        .all(|line| line.is_empty() || line.starts_with(b"#"))
+    text.split(|byte| matches!(byte, b'\n' | b'\r')).all(|line| {
+        let mut line = line.trim_ascii_start();
+        // Line breaks that YAML 1.1 alone has.
+        while let Some(rest) = [&b"\xC2\x85"[..], b"\xE2\x80\xA8", b"\xE2\x80\xA9"]
+            .iter()
+            .find_map(|&line_break| line.strip_prefix(line_break))
+        {
+            line = rest.trim_ascii_start();
+        }
+        line.is_empty() || line.starts_with(b"#")
+    })
 }
 
 /// Returns the line break that the text uses, by its first line.

@@ -203,6 +203,11 @@ fn the_layout_is_that_of_the_text() {
 }
 
 #[test]
+fn line_breaks_of_yaml_1_1_are_no_content() {
+    assert_eq!(detached("# a\nsops:\n  mac: x\n\u{85}  ").0, "# a\n{}\n\u{85}  ");
+}
+
+#[test]
 fn what_is_left_in_braces_parses_whatever_stands_around_it() {
     let pieces = ["", " # c?\n", "\r# d,\n", ","];
     for front in ["", "a: 1", "a: 1,", "a: 1 # e,\n,", "a: 1, # e\n"] {
