@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::style::{
-    Escapes, Shape, chomping, needs_digit, sops_style, style_of, write_double, write_lines,
+    Escapes, Shape, chomping, indentation_digit, sops_style, style_of, write_double, write_lines,
     write_single, write_spaces,
 };
 use crate::format::{EmitError, Layout};
@@ -272,28 +272,19 @@ impl<'t> Writer<'t> {
     /// As [`Writer::value`], for a text.
     fn text<'a>(&mut self, text: &'a str) -> Option<&'a str> {
         let style = sops_style(text);
-        let has_digit = needs_digit(text) && self.takes_digit(text);
-        if style == Style::Literal || has_digit {
+        let digit = self.open.last().and_then(|&Level { list, column, .. }| {
+            indentation_digit(text, self.inner_column(list, column) - column, self.indent)
+        });
+        if style == Style::Literal || digit.is_some() {
             self.out.push(b'|');
-            if has_digit {
-                self.out.extend_from_slice(self.indent.to_string().as_bytes());
+            if let Some(digit) = digit {
+                self.out.extend_from_slice(digit.to_string().as_bytes());
             }
             self.out.extend_from_slice(chomping(text).as_bytes());
             return Some(text);
         }
         write_one_line(&mut self.out, text, style);
         None
-    }
-
-    /// Returns whether the indentation digit that SOPS would write for a member here is right: it is
-    /// always that of the whole text, however far the lines of the member are indented. Line breaks
-    /// alone are not.
-    fn takes_digit(&self, text: &str) -> bool {
-        let Some(&Level { list, column, .. }) = self.open.last() else {
-            return false;
-        };
-        let is_right = self.inner_column(list, column) - column == self.indent;
-        is_right || text.bytes().all(|byte| byte == b'\n')
     }
 
     /// Writes the first `count` waiting comments on lines of their own.

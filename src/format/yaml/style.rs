@@ -196,9 +196,14 @@ pub(super) fn sops_style(text: &str) -> Style {
     style_of(text, Shape::of(text))
 }
 
-/// Returns whether SOPS writes `text` as a literal block with an indentation digit.
-pub(super) fn needs_digit(text: &str) -> bool {
-    text.starts_with([' ', '\n']) && Shape::of(text).writes_literal_with_digit()
+/// Returns the indentation digit with which SOPS writes `text` as a literal block, if it needs one and
+/// the digit is right. It is always `step`, the indentation of the whole text, however many columns
+/// `inside` its collection the lines are; line breaks alone are not indented.
+pub(super) fn indentation_digit(text: &str, inside: usize, step: usize) -> Option<usize> {
+    let begins = text.starts_with([' ', '\n']);
+    let is_right = || inside == step || text.bytes().all(|byte| byte == b'\n');
+    let is_wanted = begins && step < 10 && Shape::of(text).writes_literal_with_digit();
+    (is_wanted && is_right()).then_some(step)
 }
 
 /// Returns the style in which SOPS writes `text`, whose shape is known.

@@ -4,7 +4,9 @@
 use super::super::block_scalar::BlockScalar;
 use super::super::emit::write_scalar;
 use super::super::properties::{Tag, tag_of};
-use super::super::style::{Shape, chomping, looks_typed, needs_digit, write_lines, write_spaces};
+use super::super::style::{
+    Shape, chomping, indentation_digit, looks_typed, write_lines, write_spaces,
+};
 use super::super::text::{line_break, line_end, without_break};
 use super::{SEALED, Splicer, guard, write_quoted};
 use crate::secret::SecretBytes;
@@ -57,16 +59,12 @@ impl Splicer<'_> {
         if node.key.is_none() { outside + 2 } else { (outside + self.step) / self.step * self.step }
     }
 
-    /// Returns the indentation digit with which SOPS writes a text, if it is right: it is always that
-    /// of the whole text, however far the lines of the value are indented. Line breaks alone are not.
-    /// Where a comment stands behind the value, quotes are safer.
+    /// Returns the indentation digit of a literal block at `span`. Where a comment stands behind the
+    /// value, quotes are safer.
     pub(super) fn literal_digit(&self, node: &Node, span: Span, text: &str) -> Option<usize> {
-        if !needs_digit(text) || !is_line_end(self.source, span.end as usize) {
-            return None;
-        }
         let inside = self.inner_column(node) - node.site.indent as usize;
-        let is_right = inside == self.step || text.bytes().all(|byte| byte == b'\n');
-        (is_right && inside < 10).then_some(self.step)
+        indentation_digit(text, inside, self.step)
+            .filter(|_| is_line_end(self.source, span.end as usize))
     }
 
     /// Writes a literal block: its header over `span`, its lines behind the line and its comment.
