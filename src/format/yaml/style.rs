@@ -441,6 +441,15 @@ mod tests {
     }
 
     #[test]
+    fn an_indentation_digit_is_right_or_not_there() {
+        assert_eq!(indentation_digit(" a\nb", 4, 4), Some(4));
+        assert_eq!(indentation_digit("a\n b", 4, 4), None);
+        assert_eq!(indentation_digit(" a\nb", 2, 4), None);
+        assert_eq!(indentation_digit("\n\n", 2, 4), Some(4));
+        assert_eq!(indentation_digit("\n\n", 2, 12), None);
+    }
+
+    #[test]
     fn strings_are_spelled_as_sops_spells_them() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/yaml_emit");
         let json = fs::read_to_string(format!("{folder}/strings.json")).unwrap();
