@@ -13,6 +13,7 @@ use super::endpoint;
 use super::signature::Signed;
 use crate::keys::http::{self, Answer, Request, Tls};
 use crate::keys::{Host, OwnCredentials};
+use crate::number;
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
 
@@ -233,16 +234,7 @@ fn is_id(text: &str) -> bool {
 
 /// Returns a time as the signature has it.
 fn date(time: Timestamp) -> String {
-    let time = time.to_offset(time::UtcOffset::UTC);
-    format!(
-        "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
-        time.year(),
-        u8::from(time.month()),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
+    number::rfc3339_seconds(time.to_offset(time::UtcOffset::UTC)).replace(['-', ':'], "")
 }
 
 #[cfg(test)]
