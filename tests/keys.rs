@@ -5,6 +5,8 @@ mod audit;
 #[cfg(feature = "aws")]
 mod aws;
 mod azure;
+#[cfg(feature = "hc-vault")]
+mod bao;
 mod clouds;
 mod gcp;
 #[cfg(feature = "hc-vault")]
@@ -20,6 +22,7 @@ mod pgp;
 mod publish;
 mod stand_in;
 
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -81,4 +84,27 @@ impl Drop for Server {
 /// Returns an address of this machine where nobody listens.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// Sends a request, and returns status and body.
+pub(crate) fn ask(
+    server: &str,
+    method: &str,
+    path: &str,
+    header: &str,
+    body: &str,
+) -> (u16, String) {
+    let address = server.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{header}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }

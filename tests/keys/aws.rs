@@ -56,6 +56,12 @@ fn write_home(sandbox: &Sandbox, name: &str, text: &str) {
     fs::write(folder.join(name), text).unwrap();
 }
 
+/// Writes the profile `ops`, with the access key `key`.
+fn write_profile(sandbox: &Sandbox, key: &str) {
+    let text = format!("[ops]\naws_access_key_id = {key}\naws_secret_access_key = canary-key\n");
+    write_home(sandbox, "credentials", &text);
+}
+
 /// Encrypts `plain.yaml` with the flags, and returns the name of the new file.
 fn encrypted(sandbox: &Sandbox, flags: &[&str]) -> &'static str {
     let arguments = [&["encrypt"], flags, &["--output", "app.yaml", "plain.yaml"]].concat();
@@ -128,11 +134,7 @@ fn a_role_is_taken_on_by_the_name_that_sops_gives_its_sessions() {
 fn a_profile_of_the_key_beats_the_environment() {
     let aws = Aws::new();
     let sandbox = sandbox(&aws.url());
-    write_home(
-        &sandbox,
-        "credentials",
-        "[ops]\naws_access_key_id = PROFILE\naws_secret_access_key = canary-key\n",
-    );
+    write_profile(&sandbox, "PROFILE");
     encrypted(&sandbox, &["--kms", KEY, "--aws-profile", "ops"]);
     decrypts_as_sops_does(&sandbox, &aws, "PROFILE");
 }
@@ -141,11 +143,7 @@ fn a_profile_of_the_key_beats_the_environment() {
 fn a_profile_of_the_environment_does_not_beat_its_credentials() {
     let aws = Aws::new();
     let sandbox = sandbox(&aws.url());
-    write_home(
-        &sandbox,
-        "credentials",
-        "[ops]\naws_access_key_id = PROFILE\naws_secret_access_key = canary-key\n",
-    );
+    write_profile(&sandbox, "PROFILE");
     sandbox.env("AWS_PROFILE", "ops");
     encrypted(&sandbox, &["--kms", KEY]);
     decrypts_as_sops_does(&sandbox, &aws, "ENVIRONMENT");

@@ -2,18 +2,13 @@
 //! It is long because each failure and each setting has a test of a few lines.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::bao::{self, ROOT};
 use super::{Reply, Server, StandIn, free_address};
 use crate::files::ALICE;
-use crate::peers;
 use crate::sandbox::{CANARY, Sandbox};
-
-/// The token that may do everything; the sandbox finds it in messages.
-const ROOT: &str = "root-canary";
 
 /// What a stand-in answers to a request for encryption.
 const WRAPPED: &str = r#"{"data":{"ciphertext":"vault:v1:AAAA"}}"#;
@@ -28,20 +23,7 @@ impl Vault {
     /// Returns the server, which the tests that run at the same time share, with a transit engine
     /// at the path `engine` and a key `dev`.
     fn with_engine(engine: &str) -> Vault {
-        static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = shared.upgrade().unwrap_or_else(|| {
-            let arguments = |port| {
-                let listen = format!("-dev-listen-address=127.0.0.1:{port}");
-                let token = format!("-dev-root-token-id={ROOT}");
-                let words = ["server", "-dev", "-dev-no-store-token", &listen, &token];
-                words.map(str::to_owned).to_vec()
-            };
-            Arc::new(Server::start(&peers::python_program("bao"), arguments, &[]))
-        });
-        *shared = Arc::downgrade(&server);
-        drop(shared);
-        let vault = Vault { server, engine: engine.to_owned() };
+        let vault = Vault { server: bao::shared(), engine: engine.to_owned() };
         vault.post(&format!("sys/mounts/{engine}"), r#"{"type":"transit"}"#);
         vault.post(&format!("{engine}/keys/dev"), "{}");
         vault
@@ -53,19 +35,8 @@ impl Vault {
 
     /// Asks the API for something as root, and returns the body of the answer.
     fn post(&self, path: &str, body: &str) -> String {
-        let url = self.server.url();
-        let address = url.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let request = format!(
-            "POST /v1/{path} HTTP/1.1\r\nHost: {address}\r\nX-Vault-Token: {ROOT}\r\n\
-             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 20"), "{path}: {answer}");
+        let (status, answer) = bao::ask_as_root(&self.server, "POST", path, body);
+        assert!((200..210).contains(&status), "{path}: {answer}");
         answer
     }
 

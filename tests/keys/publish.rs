@@ -6,15 +6,9 @@ mod rules;
 mod s3;
 mod vault;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
 use crate::files::ALICE;
+use crate::keys::bao::ROOT;
 use crate::sandbox::Sandbox;
-
-/// The token that may do everything; the sandbox finds it in messages.
-const ROOT: &str = "root-canary";
 
 /// What `app.yaml` holds.
 const PLAIN: &str = "\
@@ -45,21 +39,4 @@ fn config(sandbox: &Sandbox, rules: &str) {
 /// Returns the absolute path of `app.yaml`.
 fn app(sandbox: &Sandbox) -> String {
     sandbox.path("app.yaml").display().to_string()
-}
-
-/// Sends a request, and returns status and body.
-fn ask(server: &str, method: &str, path: &str, header: &str, body: &str) -> (u16, String) {
-    let address = server.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{header}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }

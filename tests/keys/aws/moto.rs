@@ -12,7 +12,7 @@ use crate::keys::Server;
 use crate::peers;
 use crate::sandbox::Sandbox;
 
-use super::{ROLE, sandbox, write_home};
+use super::{ROLE, sandbox, write_profile};
 
 /// Returns the server. Tests that run at the same time share it: it takes seconds to start.
 pub(in crate::keys) fn moto() -> Arc<Server> {
@@ -94,11 +94,7 @@ fn sops_and_encfile_read_each_other_in_all_formats() {
 fn an_entry_has_the_fields_that_sops_writes() {
     let server = moto();
     let sandbox = sandbox(&server.url());
-    write_home(
-        &sandbox,
-        "credentials",
-        "[ops]\naws_access_key_id = A\naws_secret_access_key = canary-key\n",
-    );
+    write_profile(&sandbox, "A");
     let key = new_key(&server, "us-east-1");
     for flags in [
         vec!["--kms", &key],
@@ -147,11 +143,7 @@ fn keys_are_added_removed_and_rotated() {
 fn a_config_names_keys_with_profile_role_and_context() {
     let server = moto();
     let sandbox = sandbox(&server.url());
-    write_home(
-        &sandbox,
-        "credentials",
-        "[ops]\naws_access_key_id = A\naws_secret_access_key = canary-key\n",
-    );
+    write_profile(&sandbox, "A");
     let (one, two) = (new_key(&server, "us-east-1"), new_key(&server, "eu-west-1"));
     sandbox.write(
         ".sops.yaml",

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{PLAIN, app, ask, config, sandbox};
+use super::{PLAIN, app, config, sandbox};
 use crate::files::{ALICE, BOB};
 use crate::keys::aws::moto::moto;
-use crate::keys::{Reply, Server, StandIn, free_address};
+use crate::keys::{Reply, Server, StandIn, ask, free_address};
 use crate::sandbox::{Outcome, Sandbox};
 
 const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 \

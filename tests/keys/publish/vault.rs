@@ -1,14 +1,14 @@
 //! With a real `OpenBao`: both versions of its key-value store.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ROOT, ask, config, sandbox};
+use super::{config, sandbox};
 use crate::files::ALICE;
+use crate::keys::bao::{self, ROOT};
 use crate::keys::{Reply, Server, StandIn, free_address};
-use crate::peers;
 use crate::sandbox::Sandbox;
 
 /// A server with a store for one test.
@@ -21,20 +21,7 @@ struct Vault {
 impl Vault {
     /// Returns the server, which the tests that run at the same time share, with a new store.
     fn with_store(mount: &'static str, version: u8) -> Vault {
-        static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = shared.upgrade().unwrap_or_else(|| {
-            let arguments = |port| {
-                let listen = format!("-dev-listen-address=127.0.0.1:{port}");
-                let token = format!("-dev-root-token-id={ROOT}");
-                let words = ["server", "-dev", "-dev-no-store-token", &listen, &token];
-                words.map(str::to_owned).to_vec()
-            };
-            Arc::new(Server::start(&peers::python_program("bao"), arguments, &[]))
-        });
-        *shared = Arc::downgrade(&server);
-        drop(shared);
-        let vault = Vault { server, mount, version };
+        let vault = Vault { server: bao::shared(), mount, version };
         let body = json!({"type": "kv", "options": {"version": version.to_string()}});
         let (status, answer) = vault.ask("POST", &format!("sys/mounts/{mount}"), &body.to_string());
         assert_eq!(status, 204, "{answer}");
@@ -48,8 +35,7 @@ impl Vault {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let header = format!("X-Vault-Token: {ROOT}");
-        ask(&self.server.url(), method, &format!("/v1/{path}"), &header, body)
+        bao::ask_as_root(&self.server, method, path, body)
     }
 
     fn path(&self, name: &str) -> String {
