@@ -80,12 +80,13 @@ pub trait Host: Send + Sync {
     }
 
     /// Tells the user of something that was done otherwise than it was asked for, and is no
-    /// failure.
+    /// failure, or what is waited for. Nobody is told who has a script read all that is said, as those
+    /// of SOPS do.
     fn note(&self, message: &str) {
         let _ = message;
     }
 
-    /// Tells the user something that does not end the work: what is waited for, what a plugin
+    /// Tells the user something that does not end the work, and may ask for a hand: what a plugin
     /// says.
     fn tell(&self, message: &str) {
         let _ = message;

@@ -48,7 +48,7 @@ impl Remote {
         if let Some(error) = self.unreachable.get() {
             return Err(error.clone());
         }
-        let tell = || host.tell(&format!("waiting for the key service {}", self.address));
+        let tell = || host.note(&format!("waiting for the key service {}", self.address));
         call(&self.address, method, request, tell).inspect_err(|error| {
             if error.is_unreachable() {
                 // Another thread may have found out first, and knows the same.

@@ -110,6 +110,6 @@ impl<'h> Waiting<'h> {
         if others > 0 {
             message.push_str(&format!(" and {others} more"));
         }
-        self.host.tell(&message);
+        self.host.note(&message);
     }
 }

@@ -229,7 +229,7 @@ fn what_is_done_is_in_the_log_as_with_sops() {
         (&["encrypt", "plain.yaml"][..], &["encrypt"][..]),
         (&["decrypt", "app.yaml"], &["decrypt"]),
         (&["exec-env", "app.yaml", "true"], &["decrypt"]),
-        (&["exec-file", "app.yaml", "true"], &["decrypt"]),
+        (&["exec-file", "app.yaml", "cat {}"], &["decrypt"]),
         (&["set", "app.yaml", r#"["b"]"#, "2"], &["decrypt", "encrypt"]),
         (&["unset", "app.yaml", r#"["b"]"#], &["decrypt", "encrypt"]),
         (&["rotate", "-i", "app.yaml"], &["rotate", "decrypt", "encrypt"]),

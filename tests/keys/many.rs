@@ -138,3 +138,14 @@ fn files_for_age_alone_show_nothing() {
     let run = sandbox.encfile(["decrypt", "-i", "a.yaml", "b.yaml"]);
     run.stdin(Stdin::Terminal(Vec::new())).go().success().stderr("");
 }
+
+#[test]
+fn as_sops_nothing_is_said_of_a_service_that_takes_its_time() {
+    let service = Service::new();
+    service.sandbox.env("VAULT_ADDR", service.server.url());
+    let name = &Service::names()[0];
+    let decrypt = ["decrypt", name];
+    service.sandbox.encfile(decrypt).go().success().has_waited_for(&service.key());
+    let run = service.sandbox.as_sops(decrypt).go().success().stdout(PLAIN);
+    run.no_stderr().tells_of_no_wait();
+}

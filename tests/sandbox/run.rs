@@ -370,6 +370,13 @@ impl Outcome {
         self
     }
 
+    /// Checks that it was not told that anything was waited for.
+    #[track_caller]
+    pub(crate) fn tells_of_no_wait(self) -> Outcome {
+        assert!(self.waited.is_empty(), "{:?}\n{self}", self.waited);
+        self
+    }
+
     /// Checks that a message has each of `parts`.
     #[track_caller]
     pub(crate) fn says<const N: usize>(self, parts: [&str; N]) -> Outcome {

@@ -124,7 +124,7 @@ impl Host for Listener {
         Err(std::io::ErrorKind::NotFound.into())
     }
 
-    fn tell(&self, message: &str) {
+    fn note(&self, message: &str) {
         self.0.lock().unwrap().push(message.to_owned());
     }
 }
