@@ -2,7 +2,7 @@
 # Installs what the tests compare encfile with, once: the real `sops`, the Python packages of
 # tests/peers/check.py and users of sops in target/peers/venv, Node packages in target/peers/node,
 # rops for TOML in target/peers/rops-toml, and
-# `age`, `gpg`, `strace`, `git`, `node` and PostgreSQL from the system.
+# `age`, `gpg`, `strace`, `zsh`, `fish`, `git`, `node` and PostgreSQL from the system.
 # A second run only looks. A test that misses a peer fails and names this script.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +12,7 @@ stamp=$peers/stamp
 mkdir -p "$peers"
 
 packages=()
-for pair in age:age age-keygen:age gpg:gnupg pinentry-curses:pinentry-curses strace:strace git:git node:nodejs npm:npm setsid:util-linux; do
+for pair in age:age age-keygen:age gpg:gnupg pinentry-curses:pinentry-curses strace:strace zsh:zsh fish:fish git:git node:nodejs npm:npm setsid:util-linux; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
 # Debian keeps the server's programs out of PATH.

@@ -14,6 +14,26 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
 
+/// Sources the script in a shell at a terminal, types the line and a tab, and prints what is offered.
+const ZSH: &str = r#"
+zmodload zsh/zpty
+zpty inner zsh -f -i
+zpty -w inner "PROMPT=; stty -echo; autoload -U compinit; compinit -D; eval \"\$($1 completion zsh)\""
+zpty -w inner '
+    compadd() { local -a found; builtin compadd -O found "$@"; print -rl -- "<"${^found}">"; builtin compadd "$@" }
+    ended() { print -r -- "==ended" }
+    complete-once() { comppostfuncs=(ended); zle complete-word }
+    zle -N complete-once; bindkey "^I" complete-once; print -r -- "==""ready"'
+zpty -r inner line '*==ready*'
+zpty -w -n inner "$2"$'\t'
+zpty -r inner text '*==ended*'
+zpty -d inner
+print -r -- $text
+"#;
+
+/// Sources the script and prints what is offered for a line, with descriptions.
+const FISH: &str = "$argv[1] completion fish | source; complete --do-complete $argv[2]";
+
 fn sandbox() -> Sandbox {
     // No identity: completion needs none.
     let sandbox = Sandbox::new();
@@ -31,6 +51,48 @@ fn completed(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
     let outcome = sandbox.run("/bin/bash".as_ref(), arguments).go().success().no_stderr();
     let printed = String::from_utf8(outcome.into_stdout()).unwrap();
     printed.lines().map(str::to_owned).collect()
+}
+
+/// What the shell at `path` offers for a line that begins with the program's name, each once, in
+/// order.
+fn offered(sandbox: &Sandbox, path: &str, script: &str, line: &str) -> Vec<String> {
+    let program = line.split(' ').next().unwrap();
+    let arguments: &[&str] =
+        if path.ends_with("zsh") { &["-f", "-c", script, "zsh"] } else { &["-c", script] };
+    let run = sandbox.run(path.as_ref(), [arguments, &[program, line]].concat());
+    let printed = String::from_utf8(run.go().success().no_stderr().into_stdout()).unwrap();
+    let offers = printed.lines().filter_map(|line| {
+        if path.ends_with("zsh") {
+            let (_, offer) = line.trim_end().strip_suffix('>')?.rsplit_once('<')?;
+            (!offer.is_empty()).then_some(offer)
+        } else {
+            line.split('\t').next()
+        }
+    });
+    let mut offers: Vec<String> = offers.map(str::to_owned).collect();
+    offers.sort();
+    offers.dedup();
+    offers
+}
+
+#[test]
+fn zsh_and_fish_complete_the_same() {
+    let sandbox = sandbox();
+    for (path, script) in [("/usr/bin/zsh", ZSH), ("/usr/bin/fish", FISH)] {
+        for (line, offers) in [
+            ("encfile decr", &["decrypt"][..]),
+            ("encfile decrypt --extr", &["--extract"]),
+            ("encfile decrypt ap", &["app.yaml"]),
+            ("encfile decrypt app.yaml --extract database.h", &["database.host"]),
+            (
+                "encfile decrypt app.yaml --extract database.p",
+                &["database.ports", "database.ports[0]", "database.ports[1]"],
+            ),
+            ("sops filest", &["filestatus"]),
+        ] {
+            assert_eq!(offered(&sandbox, path, script, line), offers, "{path}: {line}");
+        }
+    }
 }
 
 #[test]
