@@ -1,57 +1,114 @@
-//! Many files whose data keys are with a service: they are asked for together.
+//! Two hundred files whose data keys are with a service: they are asked for together.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use regex::Regex;
 
 use crate::files::ALICE;
 use crate::keys::{Reply, StandIn};
 use crate::sandbox::{Sandbox, Stdin};
 
-/// How many files there are: more than are asked for together.
-const FILES: usize = 40;
+/// How many files there are.
+const FILES: usize = 200;
 
 /// How many keys are asked at the same time.
 const TOGETHER: usize = 16;
 
-/// A stand-in for Vault whose answers take a while, and files with a key of it.
+/// What all wrapped keys begin with; then comes a number, and the data key itself.
+const PREFIX: &str = "vault:v1:";
+
+/// Holds the first answers until as many questions are there as are expected together, and counts.
+struct Gate {
+    expected: usize,
+    count: Mutex<Count>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    now: usize,
+    most: usize,
+    asked: usize,
+}
+
+impl Gate {
+    /// How long the last of the first questions may take.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// How long one question too many has to show itself. It is longer than a user waits without a
+    /// word.
+    const GRACE: Duration = Duration::from_millis(300);
+
+    fn new(expected: usize) -> Gate {
+        Gate { expected, count: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Is in a question that is to be answered.
+    fn pass(&self) {
+        let mut count = self.count.lock().unwrap();
+        count.now += 1;
+        count.asked += 1;
+        count.most = count.most.max(count.now);
+        self.changed.notify_all();
+        let is_first = count.asked <= self.expected;
+        // Who asks for less at the same time has an answer in the end, and a test that says so.
+        let too_few = |count: &mut Count| is_first && count.most < self.expected;
+        drop(self.changed.wait_timeout_while(count, Gate::PATIENCE, too_few).unwrap());
+        if is_first {
+            thread::sleep(Gate::GRACE);
+        }
+        self.count.lock().unwrap().now -= 1;
+    }
+
+    /// Returns how many questions there were, and how many at the same time, and begins anew.
+    fn take(&self) -> (usize, usize) {
+        let Count { asked, most, .. } = std::mem::take(&mut *self.count.lock().unwrap());
+        (asked, most)
+    }
+}
+
+/// A stand-in for Vault, and files with a key of it.
 struct Service {
     server: StandIn,
-    most: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
     sandbox: Sandbox,
 }
 
 impl Service {
-    /// Starts the service, and encrypts the files for it.
+    /// Starts the service, and makes the files for it, each with a wrapped key of its own.
     fn new() -> Service {
-        let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let theirs = Arc::clone(&most);
-        // The answer to `encrypt` is the data key itself, so that it need not be kept.
+        Service::with_wrapped_keys(FILES)
+    }
+
+    /// Starts the service, and makes the files, which share so many wrapped keys.
+    fn with_wrapped_keys(different: usize) -> Service {
+        let gate = Arc::new(Gate::new(different.min(TOGETHER)));
+        let theirs = Arc::clone(&gate);
+        // A wrapped key has the data key itself in it, so that the server need not keep it.
         let server = StandIn::start(move |asked| {
-            let text = |name: &str| {
-                let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
-                body[name].as_str().unwrap_or_default().to_owned()
-            };
+            let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
             if asked.path.ends_with("/encrypt/dev") {
-                let wrapped = format!("vault:v1:{}", text("plaintext"));
+                let wrapped = format!("{PREFIX}0:{}", body["plaintext"].as_str().unwrap());
                 return Reply::json(200, format!(r#"{{"data":{{"ciphertext":"{wrapped}"}}}}"#));
             }
-            theirs.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(300));
-            now.fetch_sub(1, Ordering::SeqCst);
-            let opened = text("ciphertext").replace("vault:v1:", "");
+            assert!(asked.path.ends_with("/decrypt/dev"), "{asked:?}");
+            theirs.pass();
+            let opened = body["ciphertext"].as_str().unwrap().rsplit(':').next().unwrap();
             Reply::json(200, format!(r#"{{"data":{{"plaintext":"{opened}"}}}}"#))
         });
         let sandbox = Sandbox::new();
         sandbox.env("VAULT_TOKEN", "token");
-        let service = Service { server, most, sandbox };
-        for name in Service::names() {
-            service.sandbox.write(&name, PLAIN);
-        }
-        let encrypt = Service::with_files(&["encrypt", "-i", "--hc-vault-transit", &service.key()]);
+        let service = Service { server, gate, sandbox };
+        service.sandbox.write("first.yaml", PLAIN);
+        let encrypt = ["encrypt", "-i", "--hc-vault-transit", &service.key(), "first.yaml"];
         service.sandbox.encfile(encrypt).go().success();
-        assert_eq!(service.decrypted(), 0);
+        let text = service.sandbox.read("first.yaml");
+        for (number, name) in Service::names().iter().enumerate() {
+            let wrapped = format!("{PREFIX}{}:", number % different);
+            service.sandbox.write(name, text.replace(&format!("{PREFIX}0:"), &wrapped));
+        }
         service
     }
 
@@ -60,7 +117,7 @@ impl Service {
     }
 
     fn names() -> Vec<String> {
-        (0..FILES).map(|number| format!("{number:02}.yaml")).collect()
+        (0..FILES).map(|number| format!("{number:03}.yaml")).collect()
     }
 
     /// Returns a command line for all files.
@@ -76,54 +133,83 @@ impl Service {
         words.chain(rest.iter().copied()).map(str::to_owned).collect()
     }
 
-    /// Returns how many data keys the service has unwrapped by now.
-    fn decrypted(&self) -> usize {
-        self.server.asked().iter().filter(|asked| asked.path.ends_with("/decrypt/dev")).count()
+    /// Lets the server be asked, as whoever has named it.
+    fn trusted(self) -> Service {
+        self.sandbox.env("VAULT_ADDR", self.server.url());
+        self
     }
 }
 
 const PLAIN: &str = "a: canary\n";
 
+/// Runs a command for all files, and checks what the service was asked for it.
+#[track_caller]
+fn assert_asked_together(service: &Service, command: &[String], code: i32) {
+    service.sandbox.encfile(command).go().code(code);
+    assert_eq!(service.gate.take(), (FILES, TOGETHER), "{}", command[0]);
+}
+
 #[test]
-fn data_keys_of_many_files_are_asked_for_together_and_once() {
+fn commands_that_read_many_files_ask_for_all_data_keys_together_and_once() {
+    let service = Service::new().trusted();
+    service
+        .sandbox
+        .write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", ALICE.recipient()));
+    assert_asked_together(&service, &Service::with_files(&["check", "--verify"]), 1);
+    assert_asked_together(&service, &Service::with_each("-f", &["exec-env"], &["true"]), 0);
+    assert_asked_together(&service, &Service::with_files(&["repair"]), 0);
+    assert_asked_together(&service, &Service::with_files(&["scan"]), 0);
+}
+
+#[test]
+fn commands_that_write_many_files_ask_for_all_data_keys_together_and_once() {
     let service = Service::new();
-    let rule = |keys: &str| {
-        format!("creation_rules:\n  - {keys}\n    hc_vault_transit_uri: {}\n", service.key())
-    };
     // What the rule names is asked, and nobody else has named the server.
-    service.sandbox.write(".sops.yaml", rule(&format!("age: {}", ALICE.recipient())));
-    let mut before = 0;
-    for (command, code) in [
-        (Service::with_files(&["check", "--verify"]), 1),
-        (Service::with_each("-f", &["exec-env"], &["true"]), 0),
-        (Service::with_files(&["repair"]), 0),
-        (Service::with_files(&["scan"]), 0),
-        (Service::with_files(&["rotate", "-i"]), 0),
-        (Service::with_files(&["updatekeys", "--yes"]), 0),
-        (Service::with_files(&["decrypt", "-i"]), 0),
-    ] {
-        service.most.store(0, Ordering::SeqCst);
-        service.sandbox.encfile(&command).go().code(code);
-        let asked = service.decrypted() - before;
-        let most = service.most.load(Ordering::SeqCst);
-        assert_eq!((asked, most), (FILES, TOGETHER), "{}", command[0]);
-        before += asked;
-    }
+    let (age, key) = (ALICE.recipient(), service.key());
+    let rule = format!("creation_rules:\n  - age: {age}\n    hc_vault_transit_uri: {key}\n");
+    service.sandbox.write(".sops.yaml", rule);
+    assert_asked_together(&service, &Service::with_files(&["rotate", "-i"]), 0);
+    assert_asked_together(&service, &Service::with_files(&["updatekeys", "--yes"]), 0);
+    assert_asked_together(&service, &Service::with_files(&["decrypt", "-i"]), 0);
     assert!(Service::names().iter().all(|name| service.sandbox.read(name) == PLAIN));
 }
 
 #[test]
+fn a_wrapped_key_that_files_share_is_asked_for_once() {
+    for (different, together) in [(50, TOGETHER), (3, 3)] {
+        let service = Service::with_wrapped_keys(different).trusted();
+        service.sandbox.encfile(Service::with_files(&["decrypt", "-i"])).go().success();
+        assert_eq!(service.gate.take(), (different, together));
+        assert!(Service::names().iter().all(|name| service.sandbox.read(name) == PLAIN));
+    }
+}
+
+#[test]
 fn how_far_that_is_shows_at_the_terminal_and_nowhere_else() {
-    let service = Service::new();
-    service.sandbox.env("VAULT_ADDR", service.server.url()).env("TERM", "xterm");
-    let check = Service::with_files(&["repair"]);
+    let service = Service::new().trusted();
+    service.sandbox.env("TERM", "xterm");
+    let repair = Service::with_files(&["repair"]);
     let mut nothing = String::new();
     for name in Service::names() {
         nothing.push_str(&format!("{name}: nothing to repair\n"));
     }
-    service.sandbox.encfile(&check).go().success().stderr(&nothing).has_waited_for(&service.key());
-    let run = service.sandbox.encfile(&check).stdin(Stdin::Terminal(Vec::new())).go().success();
-    run.says(["data keys [", "] 0/40", &nothing]).does_not_say(["waiting for"]);
+    let run = service.sandbox.encfile(&repair);
+    run.go().success().stderr(&nothing).has_waited_for(&service.key());
+    service.gate.take();
+    let run = service.sandbox.encfile(&repair).stdin(Stdin::Terminal(Vec::new())).go().success();
+    assert_eq!(service.gate.take(), (FILES, TOGETHER));
+    let run = run.does_not_say(["waiting for"]);
+    let (bar, rest) = run.messages().split_at(run.messages().find("000.yaml").unwrap());
+    assert_eq!(rest, nothing);
+    // How many have answered; how often that is drawn depends on the machine.
+    let shown: Vec<usize> = Regex::new(r"data keys \[[=> ]{30}\] ([0-9]+)/200")
+        .unwrap()
+        .captures_iter(bar)
+        .map(|shown| shown[1].parse().unwrap())
+        .collect();
+    assert_eq!(shown[..2], [0, 1], "{bar:?}");
+    assert!(shown.is_sorted(), "{shown:?}");
+    assert!(bar.ends_with("\r\u{1b}[2K"), "{bar:?}");
 }
 
 #[test]
@@ -141,11 +227,11 @@ fn files_for_age_alone_show_nothing() {
 
 #[test]
 fn as_sops_nothing_is_said_of_a_service_that_takes_its_time() {
-    let service = Service::new();
-    service.sandbox.env("VAULT_ADDR", service.server.url());
-    let name = &Service::names()[0];
-    let decrypt = ["decrypt", name];
+    let service = Service::with_wrapped_keys(1).trusted();
+    let decrypt = ["decrypt", &Service::names()[0]];
     service.sandbox.encfile(decrypt).go().success().has_waited_for(&service.key());
+    service.gate.take();
     let run = service.sandbox.as_sops(decrypt).go().success().stdout(PLAIN);
     run.no_stderr().tells_of_no_wait();
+    assert_eq!(service.gate.take(), (1, 1));
 }
