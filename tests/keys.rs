@@ -28,7 +28,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) use keyservice::served;
+pub(crate) use keyservice::{assert_both_serve_both, served};
 pub(crate) use stand_in::{Asked, Reply, StandIn};
 
 /// How long a server may take to listen.

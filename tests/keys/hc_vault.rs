@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::bao::{self, ROOT};
-use super::{Reply, Server, StandIn, free_address};
+use super::{Reply, Server, StandIn, assert_both_serve_both, free_address};
 use crate::files::ALICE;
 use crate::sandbox::{CANARY, Sandbox};
 
@@ -49,6 +49,16 @@ impl Vault {
         let (_, rest) = answer.split_once(r#""client_token":""#).unwrap();
         rest.split_once('"').unwrap().0.to_owned()
     }
+}
+
+#[test]
+fn services_of_both_have_the_token_for_the_clients_of_both() {
+    let vault = Vault::with_engine("served");
+    assert_both_serve_both(
+        &Sandbox::new(),
+        &["--hc-vault-transit", &vault.key("dev")],
+        &[("VAULT_ADDR", &vault.server.url()), ("VAULT_TOKEN", &ROOT)],
+    );
 }
 
 /// Returns a sandbox with a plain file and the root token.

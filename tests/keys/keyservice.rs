@@ -1,5 +1,6 @@
 //! The key service, both ways with SOPS: its client with our server, ours with its server.
 
+use std::ffi::OsStr;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
@@ -30,6 +31,54 @@ fn wait_until(is_there: impl Fn() -> bool) {
         assert!(started.elapsed() < PATIENCE, "the key service does not listen");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Checks that the services of both programs, at a socket and at a port, wrap and unwrap a key for the
+/// clients of both, each of which reads what the other has written. `flags` name the key, and
+/// `secrets` are the variables that the services have for it, and the clients have not.
+pub(crate) fn assert_both_serve_both(
+    sandbox: &Sandbox,
+    flags: &[&str],
+    secrets: &[(&str, &dyn AsRef<OsStr>)],
+) {
+    type Program = for<'s> fn(&'s Sandbox, &[&str]) -> Run<'s>;
+    let programs: [Program; 2] = [
+        |sandbox, arguments| sandbox.encfile(arguments),
+        |sandbox, arguments| sandbox.real_sops(arguments).secrets_in_messages(),
+    ];
+    let (socket, port) = (socket(sandbox), free_address());
+    let (path, place) = (socket.display().to_string(), port.to_string());
+    for (network, address) in [("unix", &path), ("tcp", &place)] {
+        let uri = format!("{network}://{address}");
+        let by_service = ["--enable-local-keyservice=false", "--keyservice", &uri];
+        for server in programs {
+            let run = server(sandbox, &["keyservice", "--network", network, "--address", address]);
+            let run = secrets.iter().fold(run, |run, (name, value)| run.env(name, value));
+            let running = run.spawn();
+            wait_until(|| match network {
+                "unix" => UnixStream::connect(&socket).is_ok(),
+                _ => TcpStream::connect(port).is_ok(),
+            });
+            for writer in programs {
+                sandbox.write("new.yaml", PLAIN);
+                let encrypt = [&["encrypt"], &by_service[..], flags, &["-i", "new.yaml"]].concat();
+                writer(sandbox, &encrypt).go().success();
+                for reader in programs {
+                    let decrypt = [&["decrypt"], &by_service[..], &["new.yaml"]].concat();
+                    reader(sandbox, &decrypt).go().success().stdout(PLAIN);
+                }
+            }
+            running.signal(Signal::TERM);
+            running.wait();
+        }
+    }
+}
+
+#[test]
+fn both_serve_both_with_age() {
+    let sandbox = Sandbox::new();
+    let flags = ["--age", &ALICE.recipient()];
+    assert_both_serve_both(&sandbox, &flags, &[("SOPS_AGE_KEY_FILE", &ALICE.path())]);
 }
 
 /// A sandbox without identities, with `app.yaml` for alice.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio as Streams};
 use rustix::process::Signal;
 
 use crate::files::{self, ALICE, BOB};
-use crate::keys::served;
+use crate::keys::assert_both_serve_both;
 use crate::peers;
 use crate::sandbox::{Run, Sandbox, Stdin};
 
@@ -527,22 +527,11 @@ fn waiting_for_a_card_ends_with_a_signal() {
 }
 
 #[test]
-fn a_key_service_unwraps_with_the_keys_that_it_has() {
+fn services_of_both_use_the_keys_that_they_have_for_the_clients_of_both() {
     let gnupg = Gnupg::new();
-    gnupg.encrypt();
+    let full = gnupg.file("");
     let empty = gnupg.path("empty");
     private_directory(&empty);
-    let socket = gnupg.path("keys.sock");
-    let address = format!("unix://{}", socket.display());
-    let serve = ["keyservice", "--network", "unix", "--address", socket.to_str().unwrap()];
-    let client = ["decrypt", "--enable-local-keyservice=false", "--keyservice", &address];
-    let client = || client.iter().copied().chain(["app.yaml"]);
-    for server in [gnupg.encfile(serve), gnupg.real_sops(serve)] {
-        let server = served(server, &socket);
-        for run in [gnupg.encfile(client()), gnupg.real_sops(client())] {
-            run.env("GNUPGHOME", &empty).go().success().stdout(PLAIN);
-        }
-        server.signal(Signal::TERM);
-        server.wait();
-    }
+    gnupg.env("GNUPGHOME", &empty);
+    assert_both_serve_both(&gnupg, &["--pgp", GOLDEN], &[("GNUPGHOME", &full)]);
 }

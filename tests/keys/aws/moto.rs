@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::files::ALICE;
-use crate::keys::Server;
+use crate::keys::{Server, assert_both_serve_both};
 use crate::peers;
 use crate::sandbox::Sandbox;
 
@@ -88,6 +88,23 @@ fn sops_and_encfile_read_each_other_in_all_formats() {
         sandbox.encfile(["rotate", "-i", name]).go().success();
         sandbox.real_sops(["decrypt", name]).go().success().stdout(text);
     }
+}
+
+#[test]
+fn services_of_both_have_the_credentials_for_the_clients_of_both() {
+    let server = moto();
+    let sandbox = Sandbox::new();
+    let key = format!("{}+{ROLE}", new_key(&server, "us-east-1"));
+    assert_both_serve_both(
+        &sandbox,
+        &["--kms", &key, "--encryption-context", "team:ops,app:web"],
+        &[
+            ("AWS_ENDPOINT_URL", &server.url()),
+            ("AWS_EC2_METADATA_DISABLED", &"true"),
+            ("AWS_ACCESS_KEY_ID", &"ENVIRONMENT"),
+            ("AWS_SECRET_ACCESS_KEY", &"canary-key"),
+        ],
+    );
 }
 
 #[test]
