@@ -24,6 +24,8 @@ use crate::keys::remote::message::{
 use crate::keys::{self, Credentials, MasterKey};
 
 pub use self::memory::Memory;
+#[cfg(unix)]
+pub use self::server::Only;
 pub use self::server::{Listener, Stop, serve};
 
 /// Returns whether a request may be answered, or why nobody could say.

@@ -1,6 +1,10 @@
 //! The server: connections, methods, its end.
 
+#[cfg(unix)]
+use std::collections::HashSet;
 use std::convert::Infallible;
+#[cfg(unix)]
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -51,9 +55,45 @@ pub enum Listener {
     Unix {
         /// The socket.
         socket: std::os::unix::net::UnixListener,
-        /// The number of the only user who is answered, if there is such a limit.
-        only: Option<u32>,
+        /// Who is answered, if that is one user alone.
+        only: Option<Only>,
     },
+}
+
+/// The only user whom a socket answers, whatever its mode says.
+#[cfg(unix)]
+pub struct Only {
+    user: u32,
+    refused: Box<dyn Fn(Option<u32>) + Send>,
+    told: HashSet<Option<u32>>,
+}
+
+#[cfg(unix)]
+impl Only {
+    /// Lets in the user with the number `user`. Each other one who tries is told to `refused`, once:
+    /// nobody else is to fill a log. It gets their number, or `None` if the system does not say it.
+    pub fn new(user: u32, refused: impl Fn(Option<u32>) + Send + 'static) -> Only {
+        Only { user, refused: Box::new(refused), told: HashSet::new() }
+    }
+
+    /// Returns whether the other end of a connection is the user's.
+    fn lets_in(&mut self, stream: &tokio::net::UnixStream) -> bool {
+        let peer = stream.peer_cred().ok().map(|peer| peer.uid());
+        if peer == Some(self.user) {
+            return true;
+        }
+        if self.told.insert(peer) {
+            (self.refused)(peer);
+        }
+        false
+    }
+}
+
+#[cfg(unix)]
+impl fmt::Debug for Only {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Only").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// What ends a server. A clone ends the same one.
@@ -93,12 +133,12 @@ pub fn serve(listener: Listener, server: KeyServer) -> io::Result<()> {
                 answered
             }
             #[cfg(unix)]
-            Listener::Unix { socket, only } => {
+            Listener::Unix { socket, mut only } => {
                 socket.set_nonblocking(true)?;
                 let socket = tokio::net::UnixListener::from_std(socket)?;
                 let (sender, incoming) = mpsc::channel(BACKLOG);
-                let is_let_in = move |stream: &tokio::net::UnixStream| {
-                    only.is_none_or(|only| stream.peer_cred().is_ok_and(|peer| peer.uid() == only))
+                let mut is_let_in = move |stream: &tokio::net::UnixStream| {
+                    only.as_mut().is_none_or(|only| only.lets_in(stream))
                 };
                 let accepting = tokio::spawn(async move {
                     while let Some(sender) = room(&sender).await {

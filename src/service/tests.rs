@@ -23,7 +23,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(server: KeyServer, only: Option<u32>) -> Running {
+    fn start(server: KeyServer, only: Option<Only>) -> Running {
         let directory = tempfile::tempdir().unwrap();
         let socket = UnixListener::bind(directory.path().join("s")).unwrap();
         let stop = server.stop();
@@ -182,13 +182,23 @@ fn other_methods_are_refused() {
 }
 
 #[test]
-fn only_the_user_is_answered() {
+fn only_the_user_is_answered_and_others_are_told_once() {
     let user = rustix::process::geteuid().as_raw();
-    Running::start(agent(), Some(user)).assert_works();
-    let running = Running::start(agent(), Some(user.wrapping_add(1)));
-    let error = refused(&running, method::STATUS, Empty {});
-    assert!(matches!(error, CallError::Status { .. }), "{error}");
-    assert!(Agent::new(running.socket()).status().is_err());
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let start = |allowed| {
+        let theirs = Arc::clone(&told);
+        let only = Only::new(allowed, move |other| theirs.lock().unwrap().push(other));
+        Running::start(agent(), Some(only))
+    };
+    start(user).assert_works();
+    assert_eq!(*told.lock().unwrap(), []);
+    let running = start(user.wrapping_add(1));
+    for _ in 0..2 {
+        let error = refused(&running, method::STATUS, Empty {});
+        assert!(matches!(error, CallError::Status { .. }), "{error}");
+        assert!(Agent::new(running.socket()).status().is_err());
+    }
+    assert_eq!(*told.lock().unwrap(), [Some(user)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The agent: what it remembers, for how long, and for whom.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use rustix::process::Signal;
 
 use crate::files::ALICE;
 use crate::keys::served;
+use crate::peers;
 use crate::sandbox::{Running, Sandbox};
 
 const PLAIN: &str = "a: canary\n";
@@ -150,6 +152,40 @@ fn a_socket_of_another_user_is_not_trusted() {
     let outcome = sandbox.encfile(["decrypt", "app.yaml"]).go().success().stdout(PLAIN);
     outcome.says(["belongs to another user"]);
     sandbox.encfile(["agent", "status"]).go().code(1).says(["belongs to another user"]);
+}
+
+#[test]
+fn a_second_user_is_refused_even_if_the_socket_is_open_to_all() {
+    let sandbox = sandbox();
+    let agent = agent(&sandbox, "1h");
+    assert!(decrypts(&sandbox));
+    let mode = |path: PathBuf, mode| std::fs::set_permissions(path, Permissions::from_mode(mode));
+    mode(socket(&sandbox), 0o666).unwrap();
+    // To the user nothing has changed.
+    forget_key(&sandbox);
+    assert!(decrypts(&sandbox));
+    let uri = format!("unix://{}", socket(&sandbox).display());
+    let flags = ["decrypt", "--enable-local-keyservice=false", "--keyservice", &uri, "app.yaml"];
+    let mut refused = "";
+    // Nobody but root can become somebody else.
+    if rustix::process::geteuid().is_root() {
+        // Only the agent is to stand between them: the way to the socket is open.
+        for folder in sandbox.path("").ancestors().take(2) {
+            mode(folder.to_owned(), 0o755).unwrap();
+        }
+        mode(sandbox.path("app.yaml"), 0o644).unwrap();
+        for program in [sandbox.program_for_all(), peers::sops()] {
+            let program = program.to_str().unwrap();
+            let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--", program];
+            let setpriv = peers::system("setpriv");
+            let as_nobody = |words: &[&str]| sandbox.run(&setpriv, [&nobody[..], words].concat());
+            as_nobody(&flags).go().code(128).no_stdout().says(["code = Unavailable desc = "]);
+        }
+        refused = "warning: user 65534 wanted to use the agent: refused\n";
+    }
+    sandbox.encfile(flags).go().success().stdout(PLAIN);
+    agent.signal(Signal::TERM);
+    agent.wait().code(0).stderr(refused);
 }
 
 #[test]

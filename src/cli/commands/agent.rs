@@ -19,9 +19,10 @@ use crate::cli::execution::{self, Way};
 use crate::cli::exit::Exit;
 use crate::cli::os::signals::{self, Hold};
 use crate::cli::os::socket::{OwnDirectory, Socket};
+use crate::cli::ui::Ui;
 use crate::cli::{env, io, os};
 use crate::keys::remote::{Agent, AgentError};
-use crate::service::{KeyServer, Listener, Memory, serve};
+use crate::service::{KeyServer, Listener, Memory, Only, serve};
 
 /// The longest that the agent says when it starts, in bytes.
 const LONGEST_MESSAGE: u64 = 16 * 1024;
@@ -116,7 +117,7 @@ fn places(context: &Context) -> (Option<PathBuf>, PathBuf) {
 }
 
 /// Listens at a path, in place of an agent that does not answer any more.
-fn listen(path: &Path) -> Result<(Listener, Socket), CliError> {
+fn listen(ui: Ui, path: &Path) -> Result<(Listener, Socket), CliError> {
     let listening = Socket::listen(path).or_else(|error| {
         let is_left = error.kind() == std::io::ErrorKind::AddrInUse
             && Agent::new(path.to_owned()).status().is_err_and(|error| error.is_unreachable());
@@ -130,8 +131,11 @@ fn listen(path: &Path) -> Result<(Listener, Socket), CliError> {
         let message = format!("cannot listen at `{}`: {error}", path.display());
         CliError::new(Exit::Output, "agent", message)
     })?;
-    let only = Some(rustix::process::geteuid().as_raw());
-    Ok((Listener::Unix { socket, only }, file))
+    let only = Only::new(rustix::process::geteuid().as_raw(), move |other| match other {
+        Some(other) => ui.warn(format_args!("user {other} wanted to use the agent: refused")),
+        None => ui.warn("an unknown user wanted to use the agent: refused"),
+    });
+    Ok((Listener::Unix { socket, only: Some(only) }, file))
 }
 
 fn server(context: &Context, ttl: Duration) -> KeyServer {
@@ -162,7 +166,7 @@ fn foreground(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError
     }
     let hold = Hold::new().map_err(|error| error::signals(&error))?;
     let place = Place::new(context, arguments.socket.as_deref(), NAME)?;
-    let (listener, _socket) = listen(&place.path)?;
+    let (listener, _socket) = listen(context.ui, &place.path)?;
     let server = server(context, arguments.ttl);
     let stop = server.stop();
     signals::on_termination(move || stop.now()).map_err(|error| error::signals(&error))?;
@@ -228,7 +232,7 @@ fn around(context: &Context, arguments: &AgentArgs) -> Result<Exit, CliError> {
     let place = Place::new(context, arguments.socket.as_deref(), &name)?;
     let mut command = os::run::program(&execution::found(context, program)?, program as &OsStr);
     command.args(rest).env(env::AGENT, &place.path);
-    let (listener, _socket) = listen(&place.path)?;
+    let (listener, _socket) = listen(context.ui, &place.path)?;
     let server = server(context, arguments.ttl);
     let stop = server.stop();
     let agent = thread::Builder::new().name("agent".to_owned());
