@@ -197,7 +197,6 @@ impl Context {
     ) -> Result<(DecryptedFile, DataKey), CliError> {
         let failed = |error: FileError| error::decrypt(path, error, &self.credentials);
         let key = self.data_key_or_report(&file, (path, name), order)?;
-        self.record(Action::Decrypt, path)?;
         let opened = if ignore_mac { file.decrypt_ignoring_mac(&key) } else { file.decrypt(&key) };
         let opened = opened.map_err(failed)?;
         let unreadable = opened.unreadable_comments();
@@ -228,7 +227,7 @@ impl Context {
         path: &Path,
         order: &[&str],
     ) -> Result<DataKey, FileError> {
-        let key = self.data_key_to_wrap(file, path, order)?;
+        let key = self.recover(file, path, order)?;
         self.record(Action::Decrypt, path)
             .map_err(|error| FileError::Withheld { reason: error.message().to_owned() })?;
         Ok(key)
@@ -250,6 +249,23 @@ impl Context {
         Ok(sealed)
     }
 
+    /// Encrypts the values of the file at `path` with another data key, which is written down.
+    ///
+    /// # Errors
+    /// If they cannot be encrypted, or it not be written down.
+    pub fn encrypt_anew(
+        &self,
+        path: &Path,
+        opened: DecryptedFile,
+        metadata: Metadata,
+        data_key: &DataKey,
+    ) -> Result<SecretBytes, CliError> {
+        let sealed = opened.reseal(metadata, data_key);
+        let sealed = sealed.map_err(|failure| error::encrypt(path, failure))?;
+        self.record(Action::Encrypt, path)?;
+        Ok(sealed)
+    }
+
     /// Writes down what is done with the file at `path`, before it gives anything out.
     ///
     /// # Errors
@@ -262,24 +278,8 @@ impl Context {
         self.audit.record(action, &self.env.absolute(path))
     }
 
-    /// Recovers the data key of the file called `name`, whose values stay encrypted: nothing is
-    /// written down.
-    ///
-    /// # Errors
-    /// If that cannot be done.
-    pub fn data_key_to_wrap(
-        &self,
-        file: &EncryptedFile,
-        name: &Path,
-        order: &[&str],
-    ) -> Result<DataKey, FileError> {
-        let metadata = file.metadata();
-        let groups = self.groups_to_open(metadata, name);
-        Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
-    }
-
-    /// Recovers the data key of a file, as [`Context::data_key_to_wrap`] does it; the file is given by
-    /// its path, and by the name that its rule is found by.
+    /// Recovers the data key of a file, as [`Context::data_key`] does it; the file is given by its
+    /// path, and by the name that its rule is found by.
     ///
     /// # Errors
     /// The report of what was tried, and of who could help.
@@ -289,10 +289,47 @@ impl Context {
         (path, name): (&Path, &Path),
         order: &[&str],
     ) -> Result<DataKey, CliError> {
-        self.data_key_to_wrap(file, name, order).map_err(|mut error| {
+        let key = self.recover_or_report(file, (path, name), order)?;
+        self.record(Action::Decrypt, path)?;
+        Ok(key)
+    }
+
+    /// Recovers the data key of the file at `path` for other keys to wrap it. The file's values stay
+    /// encrypted: nothing is written down.
+    ///
+    /// # Errors
+    /// The report of what was tried, and of who could help.
+    pub fn data_key_to_wrap(
+        &self,
+        file: &EncryptedFile,
+        path: &Path,
+        order: &[&str],
+    ) -> Result<DataKey, CliError> {
+        self.recover_or_report(file, (path, path), order)
+    }
+
+    fn recover_or_report(
+        &self,
+        file: &EncryptedFile,
+        (path, name): (&Path, &Path),
+        order: &[&str],
+    ) -> Result<DataKey, CliError> {
+        self.recover(file, name, order).map_err(|mut error| {
             self.name_owners(&mut error, path);
             error::decrypt(path, error, &self.credentials)
         })
+    }
+
+    /// Recovers the data key of the file called `name`.
+    fn recover(
+        &self,
+        file: &EncryptedFile,
+        name: &Path,
+        order: &[&str],
+    ) -> Result<DataKey, FileError> {
+        let metadata = file.metadata();
+        let groups = self.groups_to_open(metadata, name);
+        Ok(keys::unwrap_any(&groups, metadata.shamir_threshold, order, &self.credentials)?)
     }
 
     /// Returns the groups of a file with the keys as its creation rule names them.

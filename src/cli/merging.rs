@@ -6,7 +6,6 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::cli::audit::Action;
 use crate::cli::context::Context;
 use crate::cli::creation_rule;
 use crate::cli::error::{self, CliError};
@@ -203,7 +202,6 @@ fn side(
         Err(failure) => return Err(failed(failure)),
     };
     let data_key = context.data_key_or_report(&file, (path, path), DEFAULT_DECRYPTION_ORDER)?;
-    context.record(Action::Decrypt, path)?;
     let opened = match macs {
         Macs::Checked => file.decrypt(&data_key),
         Macs::Ignored => file.decrypt_ignoring_mac(&data_key),

@@ -107,7 +107,7 @@ fn change(
     }
     let rekeyed = Rekeyed { path, name: path, metadata: &metadata, named, values: None };
     rekey::check(context, config, rekeyed, arguments.accepting.accept_recipients)?;
-    let data_key = context.data_key_or_report(&file, (path, path), DEFAULT_DECRYPTION_ORDER)?;
+    let data_key = context.data_key_to_wrap(&file, path, DEFAULT_DECRYPTION_ORDER)?;
     let threshold = metadata.shamir_threshold;
     creation_rule::adopt_keys(context, config, path, &mut metadata.groups);
     wrap_all(&mut metadata.groups, threshold, &data_key, &context.credentials)

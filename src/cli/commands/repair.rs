@@ -7,7 +7,6 @@ use std::path::Path;
 use crate::check::conflict_marker;
 use crate::cli::ahead;
 use crate::cli::args::RepairArgs;
-use crate::cli::audit::Action;
 use crate::cli::change::replace;
 use crate::cli::commands::{confirm, for_each};
 use crate::cli::context::{Context, decryption_order};
@@ -54,7 +53,6 @@ fn repair(
     let file = context.parse_encrypted(text, path, path, None)?;
     let failed = |failure| error::decrypt(path, failure, &context.credentials);
     let data_key = context.data_key_or_report(&file, (path, path), order)?;
-    context.record(Action::Decrypt, path)?;
     let in_clear = file.in_clear();
     let salvaged = file.decrypt_what_authenticates(&data_key).map_err(failed)?;
     let shown = path.display().to_string();

@@ -15,11 +15,10 @@ use crate::cli::exit::Exit;
 use crate::cli::rekey::{self, Rekeyed};
 use crate::crypt::data_key::DataKey;
 use crate::document::Document;
-use crate::file::{self, DecryptedFile, Plan};
-use crate::format::{FileFormat, Layout};
+use crate::file::{DecryptedFile, Plan};
+use crate::format::FileFormat;
 use crate::keys::{self, MasterKey, WrapError, WrappedKey, wrap_all};
 use crate::metadata::Metadata;
-use crate::secret::SecretBytes;
 
 /// Runs the command.
 pub fn run(
@@ -83,13 +82,22 @@ fn one(
         .map_err(|error| CliError::from(error).in_file(path))?;
     let output = arguments.types.output().unwrap_or_else(|| output_format(context, name, &opened));
     let sealed = if output == opened.format() {
-        opened.reseal(metadata, &data_key)
+        context.encrypt_anew(path, opened, metadata, &data_key)?
     } else {
         let layout = arguments.types.indent.layout(output, None)?;
-        convert(&opened, metadata, &data_key, output, layout)
+        let failed = |failure| error::encrypt(path, failure);
+        let text = opened.text().map_err(|failure| failed(failure.into()))?;
+        let document = Document::parse(opened.format(), text);
+        let plan = Plan {
+            metadata: Metadata { layout: None, ..metadata },
+            data_key: &data_key,
+            output,
+            layout,
+            previous: None,
+            allow_nothing_selected: true,
+        };
+        context.encrypt(path, document.map_err(|failure| failed(failure.into()))?, plan)?
     };
-    let sealed = sealed.map_err(|failure| error::encrypt(path, failure))?;
-    context.record(Action::Encrypt, path)?;
     let in_place = arguments.in_place.then_some((path, &stamp));
     change::put(context, &sealed, in_place, arguments.output.as_deref())
 }
@@ -154,24 +162,4 @@ fn add(context: &Context, added: &[Arc<dyn MasterKey>], metadata: &mut Metadata)
 
 fn same(a: &dyn MasterKey, b: &dyn MasterKey) -> bool {
     a.kind() == b.kind() && keys::is_same_key(a.kind(), a.identity(), b.identity())
-}
-
-/// Encrypts a file anew in another format.
-fn convert(
-    opened: &DecryptedFile,
-    metadata: Metadata,
-    data_key: &DataKey,
-    output: &'static dyn FileFormat,
-    layout: Layout,
-) -> Result<SecretBytes, file::FileError> {
-    let document = Document::parse(opened.format(), opened.text()?)?;
-    let plan = Plan {
-        metadata: Metadata { layout: None, ..metadata },
-        data_key,
-        output,
-        layout,
-        previous: None,
-        allow_nothing_selected: true,
-    };
-    file::encrypt(document, plan)
 }

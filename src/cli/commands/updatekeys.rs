@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::ahead::Ahead;
 use crate::cli::args::UpdatekeysArgs;
-use crate::cli::audit::Action;
 use crate::cli::change;
 use crate::cli::commands::{confirm, for_each, no_file};
 use crate::cli::context::{Context, decryption_order};
@@ -118,16 +117,14 @@ fn one(
         let threshold = metadata.shamir_threshold;
         wrap_all(&mut metadata.groups, threshold, &data_key, &context.credentials)
             .map_err(|failure| not_wrapped(path, &failure))?;
-        context.record(Action::Encrypt, path)?;
-        opened.reseal(metadata, &data_key)
+        context.encrypt_anew(path, opened, metadata, &data_key)?
     } else {
-        let data_key = context.data_key_or_report(&file, (path, path), &order)?;
+        let data_key = context.data_key_to_wrap(&file, path, &order)?;
         adopt_keys(context, path, &mut metadata);
         rekey::wrap_added(context, file.metadata(), &mut metadata, &data_key)
             .map_err(|failure| not_wrapped(path, &failure))?;
-        file.with_metadata(&metadata)
+        file.with_metadata(&metadata).map_err(|failure| error::encrypt(path, failure))?
     };
-    let text = text.map_err(|failure| error::encrypt(path, failure))?;
     change::replace(context, path, &text, &stamp)?;
     context.ui.line(format_args!("File {name} synced with new keys"));
     if revokes {
