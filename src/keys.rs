@@ -62,6 +62,10 @@ pub use self::unwrap::{
     Attempt, GroupReport, Progress, UnwrapError, UnwrapReport, unwrap_ahead, unwrap_any,
 };
 
+/// The longest wrapped key that is unwrapped, in bytes: a header of age with a stanza of the largest
+/// kind is far below, and so is what every service makes.
+const MAX_WRAPPED: usize = 64 * 1024;
+
 /// A master key: something that can wrap a data key and, with the right credentials, unwrap it.
 pub trait MasterKey: fmt::Debug + Send + Sync {
     /// Returns the name of the kind: the field in the metadata and the word in
@@ -94,7 +98,15 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
 
     /// Unwraps; `None` if nothing that could do it is at hand. Several threads may call it at the
     /// same time.
-    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>>;
+    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
+        if wrapped.len() > MAX_WRAPPED {
+            return Some(Err(KeyError::Malformed { what: "the wrapped key is too long" }));
+        }
+        self.open(wrapped, with)
+    }
+
+    /// Unwraps what is not too long: the part of [`MasterKey::unwrap`] that kinds differ in.
+    fn open(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>>;
 
     /// Returns the fields that name the key in the metadata, without the wrapped key.
     fn fields(&self) -> Fields;

@@ -37,9 +37,6 @@ pub(super) const CODE: KeyCode = KeyCode {
              use one of the KMS keys above (`kms:Decrypt`)",
 };
 
-/// The longest wrapped key that is read, in bytes: KMS wraps up to 4 KiB.
-const MAX_WRAPPED: usize = 16 * 1024;
-
 /// A key of AWS KMS.
 struct KmsKey {
     fields: Fields,
@@ -114,9 +111,6 @@ impl KmsKey {
             message: format!("failed to decrypt sops data key with AWS KMS: {message}"),
         };
         let key = self.key()?;
-        if wrapped.len() > MAX_WRAPPED {
-            return Err(KeyError::Malformed { what: "the wrapped key is too long" });
-        }
         let ciphertext = BASE64.decode(wrapped).map_err(|error| KeyError::Unwrap {
             message: format!("error base64-decoding encrypted data key: {error}"),
         })?;
@@ -151,7 +145,7 @@ impl MasterKey for KmsKey {
         Ok(BASE64.encode(ciphertext))
     }
 
-    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
+    fn open(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         Some(self.decrypt(wrapped, with))
     }
 

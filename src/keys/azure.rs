@@ -43,9 +43,6 @@ const VERSION: &str = "api-version=7.4";
 /// The algorithm, as SOPS has it.
 const ALGORITHM: &str = "RSA-OAEP-256";
 
-/// The longest wrapped key that is sent, in bytes: more than the largest RSA key makes.
-const MAX_WRAPPED: usize = 4096;
-
 /// Where Azure has vaults: what is in front of one of these names a vault.
 const DOMAINS: &[&str] = &[
     ".vault.azure.net",
@@ -228,7 +225,7 @@ impl MasterKey for AzureKey {
         self.wrap_with(key, with).map_err(|message| KeyError::Wrap { message })
     }
 
-    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
+    fn open(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         let malformed = |what| Some(Err(KeyError::Malformed { what }));
         if self.version.is_empty() {
             return malformed("the entry does not say which version of the key it is for");
@@ -236,9 +233,6 @@ impl MasterKey for AzureKey {
         let Ok(ciphertext) = BASE64_URL_SAFE_NO_PAD.decode(wrapped) else {
             return malformed("the wrapped key is not base64url");
         };
-        if ciphertext.len() > MAX_WRAPPED {
-            return malformed("the wrapped key is too long");
-        }
         let opened = self.call("decrypt", &ciphertext, with).and_then(|done| {
             let part = BASE64_URL_SAFE_NO_PAD.decode(&*done.value);
             part.map_err(|_| Failure::Other("the answer is not one of a vault".to_owned()))

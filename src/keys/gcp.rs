@@ -47,9 +47,6 @@ const UNIVERSE: &[&str] = &["SOPS_GCP_KMS_UNIVERSE_DOMAIN", "GOOGLE_CLOUD_UNIVER
 /// user's login belongs to no project.
 const QUOTA_PROJECT: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";
 
-/// The longest wrapped key that is sent, in bytes.
-const MAX_WRAPPED: usize = 64 * 1024;
-
 /// A key of GCP KMS.
 struct GcpKey {
     resource_id: String,
@@ -120,16 +117,13 @@ impl MasterKey for GcpKey {
         wrapped.map_err(|failure| KeyError::Wrap { message: failure.message("encrypt", &gcp) })
     }
 
-    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
+    fn open(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         if let Err(error) = self.check() {
             return Some(Err(error));
         }
         let Ok(ciphertext) = BASE64_STANDARD.decode(wrapped) else {
             return Some(Err(KeyError::Malformed { what: "the wrapped key is not base64" }));
         };
-        if ciphertext.len() > MAX_WRAPPED {
-            return Some(Err(KeyError::Malformed { what: "the wrapped key is too long" }));
-        }
         let gcp = with.own::<Gcp>();
         let unwrapped = self.call("decrypt", &json("ciphertext", &ciphertext), &gcp);
         let unwrapped = unwrapped.and_then(|answer| {

@@ -28,9 +28,6 @@ pub(super) const CODE: KeyCode = KeyCode {
     advice: "log in to Vault (`vault login`), or set VAULT_TOKEN to a token that may use the key",
 };
 
-/// The longest wrapped key that is sent to a server, in bytes.
-const MAX_WRAPPED: usize = 64 * 1024;
-
 /// How the text of a key looks, for messages.
 const EXAMPLE: &str = "https://vault.example.com:8200/v1/transit/keys/keyName";
 
@@ -115,10 +112,7 @@ impl MasterKey for VaultKey {
         client::encrypt(&access, &server, &path, key).map_err(failed)
     }
 
-    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
-        if wrapped.len() > MAX_WRAPPED {
-            return Some(Err(KeyError::Malformed { what: "the wrapped key is too long" }));
-        }
+    fn open(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         let unwrap = || {
             let target = self.target()?;
             let path = target.path(Operation::Decrypt);

@@ -25,9 +25,6 @@ pub(super) const CODE: KeyCode = KeyCode {
     advice: "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK to an access key that may use the key",
 };
 
-/// The longest wrapped key that is sent to a server, in bytes.
-const MAX_WRAPPED: usize = 64 * 1024;
-
 /// A key, as its text stands in the file.
 struct HuaweiKey {
     id: String,
@@ -82,10 +79,7 @@ impl MasterKey for HuaweiKey {
         })
     }
 
-    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
-        if wrapped.len() > MAX_WRAPPED {
-            return Some(Err(KeyError::Malformed { what: "the wrapped key is too long" }));
-        }
+    fn open(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         let unwrap = || {
             let Target { region, uuid } = self.target()?;
             with.own::<Client>().decrypt(region, uuid, wrapped).map_err(|reason| KeyError::Unwrap {

@@ -51,9 +51,6 @@ pub static KIND: KeyKind = KeyKind {
     }),
 };
 
-/// The longest wrapped key that is read, in bytes; the largest RSA keys need two thousand.
-const MAX_WRAPPED: usize = 64 * 1024;
-
 /// The most that `gpg` may print of a message, in bytes: a data key, or a part of one, is far below,
 /// and a compressed message can be far above.
 const MAX_PLAIN: &str = "1024";
@@ -125,10 +122,7 @@ impl MasterKey for PgpKey {
         Ok(armor.to_owned())
     }
 
-    fn unwrap(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
-        if wrapped.len() > MAX_WRAPPED {
-            return Some(Err(KeyError::Malformed { what: "the wrapped key is too long" }));
-        }
+    fn open(&self, wrapped: &str, with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         let failed = |why: &str| KeyError::Unwrap {
             message: format!("failed to decrypt sops data key with pgp: {why}"),
         };

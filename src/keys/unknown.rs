@@ -57,7 +57,7 @@ impl MasterKey for UnknownKey {
         Err(self.not_built())
     }
 
-    fn unwrap(&self, _wrapped: &str, _with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
+    fn open(&self, _wrapped: &str, _with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         Some(Err(self.not_built()))
     }
 

@@ -70,7 +70,9 @@ fn a_damaged_wrapped_key_is_an_error() {
     let with = credentials(vec![text(mine.to_string().expose_secret())]);
     let key = AgeKey::parse(&mine.to_public().to_string()).unwrap();
     let wrapped = key.wrap(&[5; 32], &with).unwrap();
-    for damaged in ["", "x", &wrapped[..wrapped.len() / 2], &"x".repeat(MAX_WRAPPED + 1)] {
+    for damaged in
+        ["", "x", &wrapped[..wrapped.len() / 2], &"x".repeat(crate::keys::MAX_WRAPPED + 1)]
+    {
         assert!(key.unwrap(damaged, &with).unwrap().is_err());
     }
     let long = key.wrap(&[5; 100], &with).unwrap();

@@ -69,7 +69,7 @@ fn a_wrapped_key_that_is_too_long_or_no_base64_is_not_sent() {
     let key = of_file(&[text("arn", ARN)]);
     let failed =
         |wrapped: &str| key.unwrap(wrapped, &Credentials::none()).unwrap().unwrap_err().to_string();
-    assert_eq!(failed(&"A".repeat(MAX_WRAPPED + 1)), "the wrapped key is too long");
+    assert_eq!(failed(&"A".repeat(keys::MAX_WRAPPED + 1)), "the wrapped key is too long");
     assert!(failed("?").starts_with("error base64-decoding encrypted data key: "));
 }
 

@@ -85,7 +85,7 @@ fn an_entry_that_is_none_is_refused_before_anybody_is_asked() {
         "the entry does not say which version of the key it is for"
     );
     assert_eq!(error(key_of_file(vault, "1"), "a+b="), "the wrapped key is not base64url");
-    let long = "A".repeat(8000);
+    let long = "A".repeat(crate::keys::MAX_WRAPPED + 1);
     assert_eq!(error(key_of_file(vault, "1"), &long), "the wrapped key is too long");
     for (url, version) in
         [("http://v.vault.azure.net", "1"), (vault, "1/x"), ("https://v.vault.azure.net/a", "1")]

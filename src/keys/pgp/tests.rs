@@ -150,7 +150,7 @@ fn what_is_no_message_is_never_taken_for_a_wrapped_key() {
 
 #[test]
 fn a_wrapped_key_that_is_too_long_is_not_given_to_gpg() {
-    let armor = "x".repeat(MAX_WRAPPED + 1);
+    let armor = "x".repeat(keys::MAX_WRAPPED + 1);
     let (opened, asked) = on(Machine::default(), |with| key(FINGERPRINT).unwrap(&armor, with));
     assert_eq!(opened.unwrap().map(drop).unwrap_err().to_string(), "the wrapped key is too long");
     assert_eq!(asked, []);

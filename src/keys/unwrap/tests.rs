@@ -94,7 +94,7 @@ impl MasterKey for Scripted {
         Ok(STANDARD.encode(key))
     }
 
-    fn unwrap(&self, wrapped: &str, _with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
+    fn open(&self, wrapped: &str, _with: &Credentials) -> Option<Result<SecretBytes, KeyError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match self.answer {
             Script::Fails => return Some(Err(KeyError::Unwrap { message: "no".to_owned() })),
