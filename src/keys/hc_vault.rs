@@ -9,8 +9,10 @@ mod client;
 #[cfg(feature = "publish")]
 mod server;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Credentials, FieldValue, Fields, KeyCode, KeyError, MasterKey, NamedBy, text_field};
 use crate::secret::SecretBytes;
@@ -27,6 +29,22 @@ pub(super) const CODE: KeyCode = KeyCode {
     looked_in: |with| with.own::<Access>().looked_in(),
     advice: "log in to Vault (`vault login`), or set VAULT_TOKEN to a token that may use the key",
 };
+
+/// What may not stand in the path of a URL, or would end it there.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b'@');
 
 /// How the text of a key looks, for messages.
 const EXAMPLE: &str = "https://vault.example.com:8200/v1/transit/keys/keyName";
@@ -190,16 +208,7 @@ fn is_version(segment: &str) -> bool {
 
 /// Escapes the bytes of a path that may not stand in a URL, or would end the path there.
 fn escaped(path: &str) -> String {
-    let mut url = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~$&+,/:;=@".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
-    url
+    utf8_percent_encode(path, ESCAPED).to_string()
 }
 
 #[cfg(test)]
