@@ -62,7 +62,7 @@ pub use self::keyservice::KeyserviceArgs;
 pub use self::legacy::{Normal, normalise};
 pub use self::man::ManArgs;
 pub use self::mergetool::MergetoolArgs;
-pub use self::opening::OpenArgs;
+pub use self::opening::{OpenArgs, OrderArgs, WriteArgs};
 pub use self::publish::PublishArgs;
 pub use self::repair::RepairArgs;
 pub use self::rotate::{AcceptArgs, RotateArgs};

@@ -50,7 +50,8 @@ impl Subject {
         types: &TypeArgs,
         opening: &OpenArgs,
     ) -> Result<Subject, CliError> {
-        let order = decryption_order(context.personality, opening.decryption_order.as_deref())?;
+        let order =
+            decryption_order(context.personality, opening.order.decryption_order.as_deref())?;
         let (text, stamp) =
             context.read_with_stamp(path).map_err(|failure| context.not_read(path, failure))?;
         let file = context.parse_encrypted(text, path, path, types.input())?;

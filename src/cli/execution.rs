@@ -133,7 +133,7 @@ pub fn opened(
     path: &Path,
     format: Option<&'static dyn FileFormat>,
 ) -> Result<DecryptedFile, CliError> {
-    let order = decryption_order(context.personality, arguments.decryption_order.as_deref())?;
+    let order = decryption_order(context.personality, arguments.order.decryption_order.as_deref())?;
     let text = context.read(path).map_err(|failure| context.not_read(path, failure))?;
     let file = context.parse_encrypted(text, path, path, format)?;
     Ok(context.open(file, (path, path), false, &order)?.0)

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use crate::cli::env;
+use crate::cli::args::OrderArgs;
 
 /// A command to run, and how.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub struct CommandArgs {
     #[arg(long)]
     pub pass_keys: bool,
 
-    /// The kinds of keys to try first, separated by commas [default: age,pgp]
-    #[arg(long, value_name = "KINDS", env = env::DECRYPTION_ORDER, hide_env_values = true)]
-    pub decryption_order: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub order: OrderArgs,
 }

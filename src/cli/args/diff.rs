@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::env;
+use crate::cli::args::OrderArgs;
 
 /// The arguments of `diff`.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub struct DiffArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// The kinds of keys to try first, separated by commas [default: age,pgp]
-    #[arg(long, value_name = "KINDS", env = env::DECRYPTION_ORDER, hide_env_values = true)]
-    pub decryption_order: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub order: OrderArgs,
 }

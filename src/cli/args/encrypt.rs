@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::{KeyArgs, RuleArgs, ServiceArgs, TypeArgs};
+use crate::cli::args::{KeyArgs, RuleArgs, ServiceArgs, TypeArgs, WriteArgs};
 
 /// The arguments of `encrypt`.
 #[derive(Debug, Default, Args)]
@@ -17,13 +17,9 @@ pub struct EncryptArgs {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// Replace the files
-    #[arg(short, long)]
-    pub in_place: bool,
-
-    /// Write to this file
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub writing: WriteArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::ServiceArgs;
-use crate::cli::env;
+use crate::cli::args::{OrderArgs, ServiceArgs};
 
 /// The arguments of `publish`.
 #[derive(Debug, Args)]
@@ -36,7 +35,7 @@ pub struct PublishArgs {
     #[arg(long)]
     pub recursive: bool,
 
-    /// The kinds of keys to try first, separated by commas [default: age,pgp]
-    #[arg(long, value_name = "KINDS", env = env::DECRYPTION_ORDER, hide_env_values = true)]
-    pub decryption_order: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub order: OrderArgs,
 }

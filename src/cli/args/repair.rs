@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::env;
+use crate::cli::args::OrderArgs;
 
 /// The arguments of `repair`.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub struct RepairArgs {
     #[arg(long)]
     pub drop_unreadable: bool,
 
-    /// The kinds of keys to try first, separated by commas [default: age,pgp]
-    #[arg(long, value_name = "KINDS", env = env::DECRYPTION_ORDER, hide_env_values = true)]
-    pub decryption_order: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub order: OrderArgs,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::args::keys::{Add, KeyFlags, Remove};
-use crate::cli::args::{OpenArgs, ServiceArgs, TypeArgs};
+use crate::cli::args::{OpenArgs, ServiceArgs, TypeArgs, WriteArgs};
 
 /// The arguments of `rotate`.
 #[derive(Debug, Args)]
@@ -18,13 +18,9 @@ pub struct RotateArgs {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// Replace the files
-    #[arg(short, long)]
-    pub in_place: bool,
-
-    /// Write to this file
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub writing: WriteArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -106,7 +106,7 @@ fn inspect_all(
     configs: &mut Configs,
 ) -> Result<Vec<(usize, String, Report)>, CliError> {
     let order =
-        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
+        decryption_order(context.personality, arguments.opening.order.decryption_order.as_deref())?;
     if arguments.verify {
         let mut ahead = Ahead::new(context);
         for number in 0..targets.len() {

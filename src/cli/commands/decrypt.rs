@@ -39,7 +39,7 @@ pub fn run(
             from_stdin(context, arguments)
         }
         files => {
-            let order = arguments.opening.decryption_order.as_deref();
+            let order = arguments.opening.order.decryption_order.as_deref();
             if arguments.filename_override.is_none() {
                 ahead::of_files(context, files, order, arguments.types.input());
             }
@@ -131,7 +131,7 @@ fn opened(
     path: &Path,
 ) -> Result<DecryptedFile, CliError> {
     let order =
-        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
+        decryption_order(context.personality, arguments.opening.order.decryption_order.as_deref())?;
     let name = name(arguments, path);
     let file = context.parse_encrypted(text, path, name, arguments.types.input())?;
     Ok(context.open(file, (path, name), arguments.opening.ignore_mac, &order)?.0)

@@ -32,7 +32,7 @@ pub fn run(context: &Context, arguments: &DiffArgs) -> Result<Exit, CliError> {
 }
 
 fn compare_all(context: &Context, arguments: &DiffArgs) -> Result<Exit, CliError> {
-    let order = arguments.decryption_order.as_deref();
+    let order = arguments.order.decryption_order.as_deref();
     let order = decryption_order(context.personality, order)?;
     let mut sides = Sides::find(context, arguments)?;
     ask_ahead(context, &order, &mut sides);

@@ -25,14 +25,14 @@ pub fn run(
     config: Option<&Path>,
     arguments: &EncryptArgs,
 ) -> Result<Exit, CliError> {
-    if arguments.in_place && arguments.output.is_some() {
+    if arguments.writing.in_place && arguments.writing.output.is_some() {
         return Err(both_outputs());
     }
-    let files = checked_files(context, &arguments.files, Some(arguments.in_place))?;
+    let files = checked_files(context, &arguments.files, Some(arguments.writing.in_place))?;
     if !files.is_empty() {
         return for_each(context, &files, |path| {
             let name = arguments.filename_override.as_deref().unwrap_or(path);
-            let (text, target) = if arguments.in_place {
+            let (text, target) = if arguments.writing.in_place {
                 let (text, stamp) = context.read_with_stamp(path)?;
                 (text, Some((context.env.absolute(path), stamp)))
             } else {
@@ -41,7 +41,7 @@ pub fn run(
             one(context, config, arguments, Input { text, path, name, target })
         });
     }
-    if arguments.in_place {
+    if arguments.writing.in_place {
         let message = "cannot use --in-place when reading from stdin";
         return Err(CliError::new(Exit::Conflict, "conflict", message));
     }
@@ -87,7 +87,7 @@ fn one(
         && let Some(text) = in_order(context, arguments, path, name, &text)?
     {
         context.ui.note(format_args!("{} is encrypted already, and in order", path.display()));
-        return match (&target, &arguments.output) {
+        return match (&target, &arguments.writing.output) {
             (Some(_), _) => Ok(()),
             (None, output) => write(context, output.as_deref(), text),
         };
@@ -111,6 +111,7 @@ fn one(
     let allow = arguments.allow_unencrypted || !context.personality.refuses_empty_selection();
 
     let existing = arguments
+        .writing
         .output
         .as_deref()
         .filter(|_| context.personality.reuses_output() && !arguments.new_data_key);
@@ -163,7 +164,7 @@ fn one(
             context.tell(&io::write_atomic_if_unchanged(&target, &sealed, Mode::Keep, &stamp)?);
             Ok(())
         }
-        None => write(context, arguments.output.as_deref(), &sealed),
+        None => write(context, arguments.writing.output.as_deref(), &sealed),
     }
 }
 

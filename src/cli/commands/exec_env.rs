@@ -27,7 +27,7 @@ pub fn run(context: &Context, arguments: &ExecEnvArgs) -> Result<Exit, CliError>
     execution::warn_of_background(context, command, "exec-env");
     let files = call.file.into_iter().chain(arguments.files.iter().map(AsRef::as_ref));
     let files: Vec<PathBuf> = files.map(Path::to_owned).collect();
-    ahead::of_files(context, &files, command.decryption_order.as_deref(), None);
+    ahead::of_files(context, &files, command.order.decryption_order.as_deref(), None);
     let variables = variables(context, arguments, files.iter().map(AsRef::as_ref))?;
     let user = execution::switch_user(command)?;
     let mut process = call.command(context, command, arguments.pristine, user.as_ref(), None)?;

@@ -37,7 +37,7 @@ pub fn run(
     if files.is_empty() {
         return Err(no_file());
     }
-    let order = decryption_order(context.personality, arguments.decryption_order.as_deref())?;
+    let order = decryption_order(context.personality, arguments.order.decryption_order.as_deref())?;
     let publication = Publication { context, config, arguments, order, verbose };
     let mut exit = Exit::Success;
     let named = for_each(context, &files, |path| {

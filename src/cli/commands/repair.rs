@@ -25,8 +25,8 @@ use crate::span::Position;
 
 /// Runs the command. It ends with 1 where a file is left as it is and should not be.
 pub fn run(context: &Context, arguments: &RepairArgs) -> Result<Exit, CliError> {
-    let order = decryption_order(context.personality, arguments.decryption_order.as_deref())?;
-    ahead::of_files(context, &arguments.files, arguments.decryption_order.as_deref(), None);
+    let order = decryption_order(context.personality, arguments.order.decryption_order.as_deref())?;
+    ahead::of_files(context, &arguments.files, arguments.order.decryption_order.as_deref(), None);
     let mut left = false;
     let exit = for_each(context, &arguments.files, |path| {
         left |= !repair(context, arguments, &order, path)?;

@@ -26,15 +26,15 @@ pub fn run(
     config: Option<&Path>,
     arguments: &RotateArgs,
 ) -> Result<Exit, CliError> {
-    if arguments.in_place && arguments.output.is_some() {
+    if arguments.writing.in_place && arguments.writing.output.is_some() {
         return Err(both_outputs());
     }
-    let files = checked_files(context, &arguments.files, Some(arguments.in_place))?;
+    let files = checked_files(context, &arguments.files, Some(arguments.writing.in_place))?;
     if files.is_empty() {
         return Err(no_file());
     }
     let changes = Changes { added: arguments.add.keys()?, removed: arguments.remove.keys()? };
-    let order = arguments.opening.decryption_order.as_deref();
+    let order = arguments.opening.order.decryption_order.as_deref();
     if arguments.filename_override.is_none() {
         ahead::of_files(context, &files, order, arguments.types.input());
     }
@@ -59,7 +59,7 @@ fn one(
         return Err(missing(context, path, changes));
     }
     let order =
-        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
+        decryption_order(context.personality, arguments.opening.order.decryption_order.as_deref())?;
     let (text, stamp) = context.read_with_stamp(path)?;
     let mut file = context.parse_encrypted(text, path, name, arguments.types.input())?;
     file.adopt(&changes.added);
@@ -98,8 +98,8 @@ fn one(
         };
         context.encrypt(path, document.map_err(|failure| failed(failure.into()))?, plan)?
     };
-    let in_place = arguments.in_place.then_some((path, &stamp));
-    change::put(context, &sealed, in_place, arguments.output.as_deref())
+    let in_place = arguments.writing.in_place.then_some((path, &stamp));
+    change::put(context, &sealed, in_place, arguments.writing.output.as_deref())
 }
 
 /// Returns the error of a file that does not exist, for which SOPS has two exit codes.

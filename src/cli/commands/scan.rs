@@ -34,7 +34,7 @@ pub fn run(context: &Context, arguments: &ScanArgs) -> Result<Exit, CliError> {
 
 fn scanned(context: &Context, arguments: &ScanArgs) -> Result<Exit, CliError> {
     let order =
-        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
+        decryption_order(context.personality, arguments.opening.order.decryption_order.as_deref())?;
     let places = Places::find(context, arguments)?;
     let (secrets, known) = open_all(context, &places, &order, arguments)?;
     if known.is_locked() {

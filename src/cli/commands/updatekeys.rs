@@ -51,7 +51,7 @@ fn ask_ahead(
     arguments: &UpdatekeysArgs,
     files: &[PathBuf],
 ) {
-    let order = arguments.opening.decryption_order.as_deref();
+    let order = arguments.opening.order.decryption_order.as_deref();
     let Ok(order) = decryption_order(context.personality, order) else { return };
     if files.len() < 2 || !arguments.yes {
         return;
@@ -78,7 +78,7 @@ fn one(
     path: &Path,
 ) -> Result<(), CliError> {
     let order =
-        decryption_order(context.personality, arguments.opening.decryption_order.as_deref())?;
+        decryption_order(context.personality, arguments.opening.order.decryption_order.as_deref())?;
     let target = context.env.absolute(path);
     let name = target.display();
     if target.is_dir() {
