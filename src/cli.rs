@@ -6,6 +6,7 @@ pub mod args;
 pub mod audit;
 pub mod change;
 pub mod commands;
+pub mod config_file;
 pub mod configs;
 pub mod context;
 pub mod creation_rule;
@@ -93,7 +94,7 @@ fn run(cli: &Cli, personality: Personality, hardened: Hardened) -> Result<Exit, 
     if let Some(config) = config
         && !matches!(cli.command, Command::Completion(_) | Command::Man(_))
     {
-        creation_rule::check_named(&context, config)?;
+        config_file::check_named(&context, config)?;
     }
     let of_env = ServiceArgs::of_env(&context.env);
     let services = match &cli.command {

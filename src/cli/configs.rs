@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::check::{Code, Finding};
+use crate::cli::config_file;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::git::Objects;
-use crate::cli::io;
 use crate::cli::targets::{Snapshot, Target, Targets};
-use crate::config::{Config, ConfigError, CreationRule, FILE_NAME, Strictness, relative};
+use crate::config::{
+    Config, ConfigError, CreationRule, FILE_NAME, Strictness, candidates, relative,
+};
 use crate::secret::SecretBytes;
 use crate::span::Position;
 
@@ -87,18 +89,21 @@ impl Configs {
         };
         if let Some(path) = given {
             let path = context.env.absolute(path);
-            let text = io::read_file(&path)?;
+            let text = config_file::read(&path)?;
             configs.given = Some(configs.load(&path, &text));
         }
         Ok(configs)
     }
 
     /// Returns the config for a file.
-    pub fn find(&mut self, target: &Target) -> Result<Option<Found>, CliError> {
+    ///
+    /// # Errors
+    /// If it cannot be read, or somebody else may have put it there.
+    pub fn find(&mut self, context: &Context, target: &Target) -> Result<Option<Found>, CliError> {
         let file = self.root.join(&target.path);
         let loaded = match &self.given {
             Some(given) => Some(Arc::clone(given)),
-            None => self.for_directory(file.parent().unwrap_or(Path::new("/")))?,
+            None => self.above(context, &file)?,
         };
         Ok(loaded.map(|loaded| {
             let path = relative(&loaded.directory, &file);
@@ -116,20 +121,28 @@ impl Configs {
             .collect()
     }
 
-    fn for_directory(&mut self, directory: &Path) -> Result<Option<Arc<Loaded>>, CliError> {
+    /// Returns the nearest config above a file.
+    fn above(&mut self, context: &Context, file: &Path) -> Result<Option<Arc<Loaded>>, CliError> {
         let mut missed = Vec::new();
         let mut found = None;
-        for directory in directory.ancestors() {
+        for path in candidates(file.parent().unwrap_or(Path::new("/"))) {
+            let directory = path.parent().unwrap_or(Path::new("/"));
             if let Some(known) = self.by_directory.get(directory) {
                 found.clone_from(known);
                 break;
             }
             missed.push(directory.to_owned());
-            let path = directory.join(FILE_NAME);
             if let Some(text) = self.read(&path)? {
                 found = Some(self.load(&path, &text));
                 break;
             }
+        }
+        // What is in a snapshot is what the project has.
+        if let Some(found) = &found
+            && self.objects.is_none()
+            && !missed.is_empty()
+        {
+            config_file::trusted(context, &found.directory.join(FILE_NAME), file)?;
         }
         for directory in missed {
             self.by_directory.insert(directory, found.clone());
@@ -142,7 +155,7 @@ impl Configs {
             if fs::symlink_metadata(path).is_err() {
                 return Ok(None);
             }
-            return Ok(Some(io::read_file(path)?));
+            return Ok(Some(SecretBytes::from(config_file::read_found(path)?)));
         };
         // A snapshot has nothing above the top of the work tree.
         let Ok(inside) = path.strip_prefix(&self.root) else { return Ok(None) };

@@ -1,20 +1,15 @@
 //! Which config, which rule: what a new file is encrypted with.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::args::{KeyArgs, RuleArgs};
+use crate::cli::config_file::{self, Found};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::os::attributes;
-use crate::config::{
-    Config, ConfigWarning, CreationRule, IGNORED_FILE_NAME, KeyGroupSpec, KeySpec, MAX_SIZE,
-    Strictness, candidates, relative,
-};
+use crate::config::{Config, CreationRule, KeyGroupSpec, KeySpec};
 use crate::format::{FileFormat, Layout};
 use crate::keys::age::Identities;
 use crate::keys::{self, KeyError, KeyGroup, MasterKey, WrapError, WrappedKey};
@@ -36,20 +31,6 @@ pub struct NewFile {
     pub layout: Layout,
 }
 
-/// A config that was found.
-pub(super) struct Found {
-    pub(super) config: Config,
-    pub(super) path: PathBuf,
-}
-
-impl Found {
-    /// Returns the rule for the file at the absolute path `file`.
-    fn rule(&self, file: &Path) -> Option<&CreationRule> {
-        let directory = self.path.parent().unwrap_or(Path::new(""));
-        self.config.rule_for(&relative(directory, file))
-    }
-}
-
 /// Returns what the file called `name` is to be encrypted with.
 ///
 /// # Errors
@@ -62,7 +43,7 @@ pub fn for_file(
     (keys, rule): (&KeyArgs, &RuleArgs),
 ) -> Result<NewFile, CliError> {
     let file = context.env.absolute(name);
-    let found = find(context, config, &file)?;
+    let found = config_file::find(context, config, &file)?;
     let matching = match &found {
         Some(found) if found.config.creation_rules.is_some() => {
             Some(found.rule(&file).ok_or_else(|| no_rule(found, name))?)
@@ -120,7 +101,9 @@ pub enum RuleFor {
 /// If the config is not usable.
 pub fn of_file(context: &Context, config: Option<&Path>, name: &Path) -> Result<RuleFor, CliError> {
     let file = context.env.absolute(name);
-    let Some(found) = find(context, config, &file)? else { return Ok(RuleFor::NoConfig) };
+    let Some(found) = config_file::find(context, config, &file)? else {
+        return Ok(RuleFor::NoConfig);
+    };
     if found.config.creation_rules.is_none() {
         return Ok(RuleFor::NoRules(found.path));
     }
@@ -150,190 +133,14 @@ pub fn groups(
 /// If the config is not usable: it decides which file is meant.
 pub fn default_file(context: &Context, config: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     let found = match config {
-        Some(path) => Some(load(context, path)?),
-        None => first(context, context.env.directory(), false)
-            .map(|path| load_found(context, &path))
-            .transpose()?,
+        Some(path) => Some(config_file::load(context, path)?),
+        None => config_file::nearest(context, context.env.directory())?,
     };
     let Some(Found { config, path }) = found else { return Ok(None) };
     Ok(config.encfile.default_file.map(|file| match path.parent() {
         Some(directory) => directory.join(file),
         None => PathBuf::from(file),
     }))
-}
-
-/// Finds the config for the file at the absolute path `file`.
-pub(super) fn find(
-    context: &Context,
-    config: Option<&Path>,
-    file: &Path,
-) -> Result<Option<Found>, CliError> {
-    if let Some(path) = config {
-        return load(context, path).map(Some);
-    }
-    let from_file = context.personality.searches_config_from_file();
-    let working = first(context, context.env.directory(), !from_file);
-    if !from_file {
-        let Some(working) = working else { return Ok(None) };
-        trusted(context, &working, file)?;
-        return load_found(context, &working).map(Some);
-    }
-    let own = file.parent().and_then(|directory| first(context, directory, true));
-    let Some(own) = own else {
-        if let Some(other) = working {
-            let message = format!(
-                "the config `{}` is not above the file, and would be used by sops",
-                other.display()
-            );
-            return Err(CliError::new(Exit::Generic, "config", message)
-                .in_file(file)
-                .help(format!("if it is the right one: --config {}", other.display())));
-        }
-        return Ok(None);
-    };
-    trusted(context, &own, file)?;
-    let found = load_found(context, &own)?;
-    if let Some(other) = working.filter(|other| *other != own) {
-        // SOPS starts at the working directory: whoever uses both must get the same file.
-        let disagrees = load_found(context, &other).is_ok_and(|other| {
-            let (ours, theirs) = (found.rule(file), other.rule(file));
-            theirs.is_some() && ours.map(effect) != theirs.map(effect)
-        });
-        if disagrees {
-            let message = format!(
-                "two configs differ for this file: `{}`, the nearest above it, and `{}`, which \
-                 sops finds from the working directory",
-                own.display(),
-                other.display()
-            );
-            return Err(CliError::new(Exit::Generic, "config", message)
-                .in_file(file)
-                .help(format!("say which one is meant: --config {}", own.display())));
-        }
-    }
-    Ok(Some(found))
-}
-
-/// What a rule decides: for whom, and what.
-#[derive(PartialEq)]
-struct Effect<'r> {
-    /// Kind and text of each key, group by group.
-    groups: Vec<Vec<(&'r str, &'r str)>>,
-    selector: Option<&'r Selector>,
-    mac_only_encrypted: bool,
-    shamir_threshold: Option<u32>,
-}
-
-fn effect(rule: &CreationRule) -> Effect<'_> {
-    let groups = rule
-        .groups
-        .iter()
-        .map(|group| group.keys.iter().map(|key| (key.kind.name, key.text.as_str())).collect())
-        .collect();
-    Effect {
-        groups,
-        selector: rule.selector.as_ref(),
-        mac_only_encrypted: rule.mac_only_encrypted,
-        shamir_threshold: rule.shamir_threshold,
-    }
-}
-
-/// Returns the nearest config from `directory` upwards.
-fn first(context: &Context, directory: &Path, warns: bool) -> Option<PathBuf> {
-    let mut ignored = None;
-    for path in candidates(directory) {
-        if fs::symlink_metadata(&path).is_ok() {
-            return Some(path);
-        }
-        let other = path.with_file_name(IGNORED_FILE_NAME);
-        if ignored.is_none() && other.exists() {
-            ignored = Some(other);
-        }
-    }
-    if let Some(ignored) = ignored.filter(|_| warns) {
-        context.ui.warn(format_args!(
-            "ignoring \"{}\"; the config file must be called \".sops.yaml\"",
-            ignored.display()
-        ));
-    }
-    None
-}
-
-/// Refuses a config that somebody else may have put above the file, to be among its recipients.
-fn trusted(context: &Context, config: &Path, file: &Path) -> Result<(), CliError> {
-    let directory = config.parent().unwrap_or(Path::new("/"));
-    let beside = file.parent().unwrap_or(Path::new("/"));
-    let why = if attributes::is_shared_directory(directory) {
-        "stands in a directory where every user can put one"
-    } else if attributes::is_of_another_user(config, beside) {
-        "belongs to another user"
-    } else {
-        return Ok(());
-    };
-    let message = format!("the config `{}` {why}", config.display());
-    if !context.personality.refuses_planted_config() {
-        context.ui.warn(message);
-        return Ok(());
-    }
-    Err(CliError::new(Exit::Generic, "config", message)
-        .in_file(file)
-        .help(format!("if it is the right one: --config {}", config.display())))
-}
-
-/// Checks that a config that the user names is there. Also commands that need none do, so that a
-/// wrong name does not stay unnoticed.
-///
-/// # Errors
-/// If there is none.
-pub fn check_named(context: &Context, config: &Path) -> Result<(), CliError> {
-    let found = fs::metadata(context.env.absolute(config));
-    let name = config.display();
-    let problem = match found {
-        Ok(metadata) if metadata.is_dir() => format!("read {name}: is a directory"),
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            format!("open {name}: no such file or directory")
-        }
-        Err(error) => format!("open {name}: {error}"),
-    };
-    let message = format!("could not read config file: {problem}");
-    Err(CliError::new(Exit::Generic, "config", message))
-}
-
-fn unreadable(config: &Path, problem: &str) -> CliError {
-    let message = format!("could not read config file: {}: {problem}", config.display());
-    CliError::new(Exit::Generic, "config", message)
-}
-
-/// Loads a config that was found: a regular file, so that a planted pipe does not stop the search.
-fn load_found(context: &Context, path: &Path) -> Result<Found, CliError> {
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        return Err(unreadable(path, "not a regular file"));
-    }
-    load(context, path)
-}
-
-fn load(context: &Context, path: &Path) -> Result<Found, CliError> {
-    let path = context.env.absolute(path);
-    let (config, warnings) = read(context, &path)?;
-    for warning in warnings {
-        context.ui.warn(warning);
-    }
-    Ok(Found { config, path })
-}
-
-fn read(context: &Context, path: &Path) -> Result<(Config, Vec<ConfigWarning>), CliError> {
-    let mut text = Vec::new();
-    // One byte more than is accepted: what follows is not read, and a device has no end.
-    File::open(path)
-        .and_then(|file| file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text))
-        .map_err(|error| unreadable(path, &error.to_string()))?;
-    let strictness = if context.personality.refuses_unknown_fields() {
-        Strictness::Strict
-    } else {
-        Strictness::Lenient
-    };
-    Ok(Config::parse(&text, &path.display().to_string(), strictness)?)
 }
 
 /// Returns a rule whose keys have what the flags say about keys of their kinds, in place of what the
@@ -401,15 +208,13 @@ pub fn adopt_keys(context: &Context, config: Option<&Path>, name: &Path, groups:
 /// Returns who keys belong to, as the comments of the config for the file called `name` say: each
 /// kind and identity with its owner. A config that is missing or broken says nothing.
 pub fn owners(context: &Context, name: &Path) -> HashMap<(String, String), String> {
+    let context = context.without_voice();
     let file = context.env.absolute(name);
-    let path = match &context.config {
-        Some(path) => Some(context.env.absolute(path)),
-        None => file.parent().and_then(|directory| first(context, directory, false)),
+    let found = match &context.config {
+        Some(path) => config_file::load(&context, path).map(Some),
+        None => config_file::nearest(&context, file.parent().unwrap_or(Path::new("/"))),
     };
-    match path.and_then(|path| read(context, &path).ok()) {
-        Some((config, _)) => owners_of(&config),
-        None => HashMap::new(),
-    }
+    found.ok().flatten().map(|found| owners_of(&found.config)).unwrap_or_default()
 }
 
 /// Returns who keys belong to, as the comments of a config say: each kind and identity with its

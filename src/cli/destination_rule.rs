@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::cli::config_file::{self, Found};
 use crate::cli::context::Context;
-use crate::cli::creation_rule::{self, Found};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::{Destination, DestinationRule, relative};
@@ -19,7 +19,7 @@ pub fn of_file(
 ) -> Result<(DestinationRule, Destination), CliError> {
     let file = context.env.absolute(name);
     let failed = |code, message: &str| CliError::new(Exit::Generic, code, message).in_file(name);
-    let Some(Found { config, path }) = creation_rule::find(context, config, &file)? else {
+    let Some(Found { config, path }) = config_file::find(context, config, &file)? else {
         return Err(failed("no-config", "config file not found").help(
             "put a file called `.sops.yaml` with `destination_rules` at the top of the project",
         ));

@@ -139,3 +139,9 @@ impl Host for Nowhere {
         Err(io::ErrorKind::NotFound.into())
     }
 }
+
+/// Returns the text of an error of the system as Go has it: without the number, and in lower case.
+pub fn error_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}

@@ -19,7 +19,7 @@ use crate::secret::SecretBytes;
 
 pub use self::address::{Address, AddressError};
 pub use self::agent::{Agent, AgentError, AgentStatus};
-pub use self::call::{CallError, text as error_text};
+pub use self::call::CallError;
 
 use self::call::call;
 use self::message::{

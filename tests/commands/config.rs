@@ -227,11 +227,52 @@ fn a_config_in_a_directory_for_everybody_is_refused() {
 }
 
 #[test]
+fn commands_that_only_look_refuse_a_planted_config_too() {
+    let sandbox = Sandbox::new();
+    sandbox.encrypted_by_sops("shared/project/app.json", PLAIN, &[ALICE]);
+    sandbox.write("shared/.sops.yaml", rule_for(BOB));
+    sandbox.set_mode("shared", 0o1777);
+    for (command, code) in [(["check", "project"], 2), (["status", "project"], 1)] {
+        let run = |command: &[&str]| sandbox.encfile(command).in_folder("shared").go();
+        run(&command).code(code).no_stdout().says(["shared/.sops.yaml", "every user", "--config"]);
+        let named = [&["--config", ".sops.yaml"], &command[..]].concat();
+        run(&named).does_not_say(["every user"]);
+    }
+}
+
+#[test]
+fn a_config_that_cannot_be_read_is_told_in_the_words_of_sops() {
+    let sandbox = Sandbox::new();
+    sandbox.write("app.json", PLAIN);
+    std::fs::create_dir(sandbox.path(".sops.yaml")).unwrap();
+    let path = "<sandbox>/work/.sops.yaml";
+    let found = format!("could not read config file: read {path}: is a directory\n");
+    sandbox.as_sops(["encrypt", "app.json"]).go().code(1).stderr(&found);
+    sandbox.encfile(["check", "app.json"]).go().code(2).stderr(&format!("error[config]: {found}"));
+    for (name, why) in [
+        (".sops.yaml", "read .sops.yaml: is a directory"),
+        ("none.yaml", "open none.yaml: no such file or directory"),
+        ("app.json/x", "open app.json/x: not a directory"),
+    ] {
+        let arguments = ["--config", name, "encrypt", "app.json"];
+        let expected = format!("could not read config file: {why}\n");
+        sandbox.as_sops(arguments).go().code(1).stderr(&expected);
+        sandbox.real_sops(arguments).go().code(1).stderr(&expected);
+    }
+}
+
+#[test]
 fn a_config_without_an_end_is_not_read_to_its_end() {
     let sandbox = Sandbox::new();
     sandbox.write("app.json", PLAIN);
     let explicit = ["encrypt", "--config", "/dev/zero", "app.json"];
     sandbox.encfile(explicit).go().code(1).says(["larger than 1 MiB"]);
+    let check = ["check", "--config", "/dev/zero", "app.json"];
+    sandbox
+        .encfile(check)
+        .go()
+        .code(1)
+        .stdout("error[config-invalid]: the configuration is larger than 1 MiB\n  --> /dev/zero\n");
     std::os::unix::fs::symlink("/dev/zero", sandbox.path(".sops.yaml")).unwrap();
     sandbox.encfile(["encrypt", "app.json"]).go().code(1).says(["not a regular file"]);
 }

@@ -141,7 +141,7 @@ fn inspect_all(
         for number in 0..targets.len() {
             let (target, text) = targets.read(number)?;
             let Some(text) = text else { continue };
-            let config = configs.find(&target)?;
+            let config = configs.find(context, &target)?;
             // Nothing says that it is, or should be, encrypted.
             if config.as_ref().is_none_or(|found| found.rule().is_none()) && !may_be_sops(&text) {
                 continue;

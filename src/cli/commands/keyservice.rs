@@ -11,7 +11,8 @@ use crate::cli::exit::Exit;
 use crate::cli::io;
 use crate::cli::os::signals::{self, Hold};
 use crate::cli::ui::{Ui, one_line};
-use crate::keys::remote::{Address, error_text};
+use crate::keys::error_text;
+use crate::keys::remote::Address;
 use crate::service::{KeyServer, Listener, serve};
 
 /// A socket that listens, with what removes it, and its address.

@@ -132,7 +132,7 @@ pub fn status(
                 continue;
             }
         };
-        let found = configs.find(&target)?;
+        let found = configs.find(context, &target)?;
         let owners = match found.as_ref().and_then(|found| Some((found, found.config()?))) {
             Some((found, config)) => owners
                 .entry(found.shown().to_owned())

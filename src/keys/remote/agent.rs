@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::Address;
-use super::call::{CallError, call, text};
+use super::call::{CallError, call};
 use super::message::{
     DecryptRequest, Empty, Key, RecallRequest, RecallResponse, RememberRequest, StatusResponse,
     method,
 };
-use crate::keys::{Host, MasterKey, Memory};
+use crate::keys::{Host, MasterKey, Memory, error_text};
 use crate::secret::SecretBytes;
 
 /// The agent at a socket.
@@ -98,7 +98,7 @@ impl Agent {
         let place = self.socket.display();
         let unreachable = |reason| CallError::Unreachable { reason };
         let status = rustix::fs::stat(&self.socket)
-            .map_err(|error| unreachable(format!("{place}: {}", text(&error.into()))))?;
+            .map_err(|error| unreachable(format!("{place}: {}", error_text(&error.into()))))?;
         if status.st_uid != rustix::process::geteuid().as_raw() {
             return Err(unreachable(format!("{place} belongs to another user")));
         }

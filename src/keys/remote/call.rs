@@ -14,7 +14,7 @@ use tonic_prost::ProstCodec;
 
 use super::Address;
 use super::message::MAX_MESSAGE;
-use crate::keys::runtime;
+use crate::keys::{error_text, runtime};
 
 /// How long a service may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -115,14 +115,9 @@ async fn connected<S>(
 ) -> Result<S, CallError> {
     let late = |_| Err(io::ErrorKind::TimedOut.into());
     let connected = timeout(CONNECT, connect).await.unwrap_or_else(late);
-    connected
-        .map_err(|error| CallError::Unreachable { reason: format!("{place}: {}", text(&error)) })
-}
-
-/// Returns the text of an error of the system as Go has it: without the number, and in lower case.
-pub fn text(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+    connected.map_err(|error| CallError::Unreachable {
+        reason: format!("{place}: {}", error_text(&error)),
+    })
 }
 
 /// Connects to the first address of a host that answers.
