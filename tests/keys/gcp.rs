@@ -1,6 +1,6 @@
 //! GCP KMS, with a stand-in for the service.
 
-
+mod checksums;
 mod federation;
 
 use base64::prelude::BASE64_STANDARD;
