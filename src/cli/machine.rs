@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::io::{IoError, read_file_up_to};
+use crate::cli::personality::Personality;
 use crate::cli::ui::{Ui, one_line};
 use crate::cli::{env, os};
 use crate::keys::{CommandLine, Finished, Host, Question, Run, Talk};
@@ -21,12 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The machine.
 pub struct Machine {
     ui: Ui,
+    personality: Personality,
 }
 
 impl Machine {
     /// Returns the machine, which speaks with the voice of `ui`.
-    pub fn new(ui: Ui) -> Machine {
-        Machine { ui }
+    pub fn new(personality: Personality, ui: Ui) -> Machine {
+        Machine { ui, personality }
     }
 }
 
@@ -121,6 +123,16 @@ impl Host for Machine {
         let lines: Vec<_> = question.text.split('\n').map(one_line).collect();
         os::terminal::ask(&lines.join("\n"), question.is_secret)
             .map_err(|error| format!("there is no terminal to ask at: {error}"))
+    }
+
+    fn talk_to_gpg_agent(&self, talk: &mut Talk<'_>) {
+        if !self.personality.asks_gpg_agent() {
+            return;
+        }
+        let variable = |name| env::variable(name);
+        let info = variable("GPG_AGENT_INFO");
+        let runtime = variable("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+        os::gpg_agent::talk(info.as_deref(), runtime.as_deref(), talk);
     }
 
     fn terminal(&self) -> Option<String> {

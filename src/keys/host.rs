@@ -69,6 +69,12 @@ pub trait Host: Send + Sync {
         Err("nobody can be asked here".to_owned())
     }
 
+    /// Talks with the user's gpg-agent. Where there is none, or it is not to be asked for
+    /// passphrases, `talk` is not called.
+    fn talk_to_gpg_agent(&self, talk: &mut Talk<'_>) {
+        let _ = talk;
+    }
+
     /// Returns the path of the terminal that the process was started at, for programs that ask there
     /// by themselves; `None` if there is none.
     fn terminal(&self) -> Option<String> {
@@ -94,8 +100,7 @@ pub trait Host: Send + Sync {
     }
 }
 
-/// What is said between this program and one that it started: writes to its input, reads from its
-/// output.
+/// What is said between this program and another: writes to its input, reads from its output.
 pub type Talk<'t> = dyn FnMut(&mut dyn Write, &mut dyn Read) + 't;
 
 /// A command line of the user's, who has put it into a variable or a file.
