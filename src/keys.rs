@@ -52,7 +52,7 @@ use crate::tree::Timestamp;
 use self::together::{Step, Waiting};
 
 pub use self::credentials::{Credentials, FileServers, OwnCredentials};
-pub use self::host::{Finished, Host, Question, Run, Talk, error_text};
+pub use self::host::{CommandLine, Finished, Host, Question, Run, Talk, error_text};
 pub use self::kind::{
     ConfigNames, DEFAULT_DECRYPTION_ORDER, KINDS, KeyCode, KeyFlag, KeyKind, KeyOption, Member,
     MemberField, NamedBy, is_same_key,

@@ -92,6 +92,11 @@ pub fn rfc3339_seconds(time: Timestamp) -> String {
     text
 }
 
+/// Returns a time in UTC in the basic form of ISO 8601, without decimals: `20261122T095443Z`.
+pub fn basic_seconds(time: Timestamp) -> String {
+    rfc3339_seconds(time.to_offset(time::UtcOffset::UTC)).replace(['-', ':'], "")
+}
+
 /// Returns the text of a number that is not finite.
 fn infinity(number: f64, positive: &str) -> Option<String> {
     if number.is_nan() {
@@ -238,6 +243,14 @@ mod tests {
         ] {
             assert_eq!(toml_float(number), text);
         }
+    }
+
+    #[test]
+    fn basic_times_are_in_utc() {
+        let east = time::UtcOffset::from_hms(2, 0, 0).unwrap();
+        let time = Timestamp::from_unix_timestamp(1_795_302_123).unwrap();
+        assert_eq!(basic_seconds(time), "20261121T230203Z");
+        assert_eq!(basic_seconds(time.to_offset(east)), basic_seconds(time));
     }
 
     #[test]

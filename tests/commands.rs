@@ -17,6 +17,7 @@ mod exec_env;
 mod exec_file;
 mod exports;
 mod filestatus;
+mod gpg_agent;
 mod mergetool;
 mod rekey;
 mod repair;

@@ -30,7 +30,7 @@ use crate::secret::SecretBytes;
 
 /// Returns the credentials of the user, of which nothing is read yet.
 pub fn credentials(personality: Personality, ui: Ui) -> Credentials {
-    let mut credentials = Credentials::of_host(Arc::new(Machine::new(ui)));
+    let mut credentials = Credentials::of_host(Arc::new(Machine::new(personality, ui)));
     if personality.starts_plugins_of_files() {
         credentials = credentials.with(Plugins::All);
     }

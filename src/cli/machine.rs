@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::io::{IoError, read_file_up_to};
+use crate::cli::personality::Personality;
 use crate::cli::ui::{Ui, one_line};
 use crate::cli::{env, os};
-use crate::keys::{Finished, Host, Question, Run, Talk};
+use crate::keys::{CommandLine, Finished, Host, Question, Run, Talk};
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
 
@@ -20,12 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The machine.
 pub struct Machine {
     ui: Ui,
+    personality: Personality,
 }
 
 impl Machine {
     /// Returns the machine, which speaks with the voice of `ui`.
-    pub fn new(ui: Ui) -> Machine {
-        Machine { ui }
+    pub fn new(personality: Personality, ui: Ui) -> Machine {
+        Machine { ui, personality }
     }
 }
 
@@ -45,22 +48,43 @@ impl Host for Machine {
         env::now()
     }
 
-    fn run_command_line(&self, command: &str, env: &[(&str, &str)]) -> Result<SecretBytes, String> {
-        let words = shell_words::split(command)
+    fn run_command_line(&self, line: &CommandLine<'_>) -> Result<SecretBytes, String> {
+        let words = shell_words::split(line.text)
             .map_err(|_| "the command cannot be split into words".to_owned())?;
         let Some((program, arguments)) = words.split_first() else {
             return Err("the command is empty".to_owned());
         };
-        let output = Command::new(found(program)?)
+        let failed = |error: io::Error| not_started(program, &error);
+        let mut child = Command::new(found(program)?)
             .args(arguments)
-            .envs(env.iter().copied())
-            .stdin(Stdio::inherit())
+            .envs(line.env.iter().copied())
+            .stdin(if line.limit.is_some() { Stdio::null() } else { Stdio::inherit() })
+            .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| not_started(program, &error))?;
-        let printed = SecretBytes::from(output.stdout);
-        if !output.status.success() {
-            return Err(format!("`{program}` failed: {}", output.status));
+            .spawn()
+            .map_err(failed)?;
+        let output = child.stdout.take();
+        let read = move || {
+            let mut printed = SecretBytes::new();
+            output.map_or(Ok(0), |mut pipe| io::copy(&mut pipe, &mut printed)).map(|_| printed)
+        };
+        let printed = match line.limit {
+            None => read(),
+            Some(limit) => within(limit, read).unwrap_or_else(|| {
+                // Whatever it has started may keep the pipe open: nobody waits for that.
+                let _ = child.kill();
+                let _ = child.wait();
+                let message = format!("it has printed no end within {} s", limit.as_secs());
+                Err(io::Error::other(message))
+            }),
+        };
+        let printed = printed.map_err(|error| format!("`{program}`: {error}"))?;
+        if line.limit.is_some() {
+            end_soon(&mut child);
+        }
+        let status = child.wait().map_err(failed)?;
+        if !status.success() {
+            return Err(format!("`{program}` failed: {status}"));
         }
         Ok(printed)
     }
@@ -99,6 +123,16 @@ impl Host for Machine {
         let lines: Vec<_> = question.text.split('\n').map(one_line).collect();
         os::terminal::ask(&lines.join("\n"), question.is_secret)
             .map_err(|error| format!("there is no terminal to ask at: {error}"))
+    }
+
+    fn talk_to_gpg_agent(&self, talk: &mut Talk<'_>) {
+        if !self.personality.asks_gpg_agent() {
+            return;
+        }
+        let variable = |name| env::variable(name);
+        let info = variable("GPG_AGENT_INFO");
+        let runtime = variable("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+        os::gpg_agent::talk(info.as_deref(), runtime.as_deref(), talk);
     }
 
     fn terminal(&self) -> Option<String> {
@@ -141,6 +175,17 @@ fn found(program: &str) -> Result<PathBuf, String> {
 
 fn not_started(program: &str, error: &io::Error) -> String {
     format!("`{program}` could not be run: {error}")
+}
+
+/// Returns what a thread makes; `None` if that takes longer than `limit`.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    // Who has given up waiting does not mind that nothing is sent.
+    thread::Builder::new().spawn(move || drop(sender.send(make()))).ok()?;
+    receiver.recv_timeout(limit).ok()
 }
 
 /// Waits for a program to end, and ends it if it does not.

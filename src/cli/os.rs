@@ -8,6 +8,7 @@
 //! - [`private_dir`]: directories for plaintext, in memory where there is one
 //! - [`attributes`]: mode, owner and extended attributes of a file that replaces another
 //! - [`editor_process`]: a child that shares the terminal
+//! - [`gpg_agent`]: a connection to the agent of GnuPG
 //! - [`run`]: a user's command, in our place or beside us
 //! - [`handover`]: a text for a command, under a path
 //! - [`user`]: becoming another user
@@ -19,6 +20,7 @@
 mod arrivals;
 pub mod attributes;
 pub mod editor_process;
+pub mod gpg_agent;
 pub mod handover;
 pub mod private_dir;
 pub mod run;

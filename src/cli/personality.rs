@@ -255,6 +255,13 @@ impl Personality {
         !self.is_encfile()
     }
 
+    /// Whether gpg-agent is asked for the passphrases of age's identity files, as SOPS does, before
+    /// anybody is asked at the terminal. It may open a window to ask, and answers whoever may open its
+    /// socket; encfile's own agent remembers data keys instead.
+    pub fn asks_gpg_agent(self) -> bool {
+        !self.is_encfile()
+    }
+
     /// Whether there is an agent that remembers data keys.
     pub fn uses_agent(self) -> bool {
         self.is_encfile()

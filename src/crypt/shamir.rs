@@ -30,7 +30,7 @@ pub fn split(
     let mut coefficients = Zeroizing::new(vec![0; secret.len() * (threshold - 1)]);
     getrandom::fill(&mut coefficients).map_err(|_| RandomnessError)?;
     let shares = (1..=parts as u8).map(|x| {
-        let mut share = SecretBytes::with_capacity(secret.len() + 1);
+        let mut share = SecretBytes::with_capacity(share_length(secret.len()));
         for (&byte, higher) in secret.iter().zip(coefficients.chunks(threshold - 1)) {
             let value = higher.iter().fold(0, |sum, &coefficient| multiply(sum ^ coefficient, x));
             share.push(value ^ byte);
@@ -39,6 +39,11 @@ pub fn split(
         share
     });
     Ok(shares.collect())
+}
+
+/// Returns how long the shares of a secret of so many bytes are.
+pub fn share_length(secret: usize) -> usize {
+    secret + 1
 }
 
 /// Gives back the secret from shares; more than the threshold are fine.

@@ -5,6 +5,7 @@
 //! source or a line that is not usable is noted and never keeps the others from being tried.
 
 mod bech32;
+mod gpg_agent;
 mod hybrid;
 mod identities;
 mod identity;

@@ -213,7 +213,7 @@ pub(super) fn refusal(answer: &Answer) -> String {
     let code = text(error).or_else(|| text(&error["code"]));
     let said = text(&body["error_description"]).or_else(|| text(&error["message"]));
     let said = said.as_deref().and_then(|said| said.lines().next()).unwrap_or_default();
-    let said: String = said.chars().filter(|letter| !letter.is_control()).take(MAX_TOLD).collect();
+    let said = legible(said);
     let mut message = format!("status {}", answer.status);
     for part in [code.filter(|code| code.len() <= MAX_TOLD), Some(said)].into_iter().flatten() {
         if !part.trim().is_empty() {
@@ -222,6 +222,11 @@ pub(super) fn refusal(answer: &Answer) -> String {
         }
     }
     message
+}
+
+/// Returns what somebody else says as messages have it: short, and nothing that a terminal obeys.
+pub(super) fn legible(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(MAX_TOLD).collect()
 }
 
 /// Returns the RSA key of a PEM text, in PKCS #8 or PKCS #1.

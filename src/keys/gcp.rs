@@ -3,7 +3,11 @@
 //!
 //! A key is named by its resource id. The server is named by the user's environment alone, and so
 //! are the credentials ([`credentials`]).
+//!
+//! What is sent and what comes back goes with its CRC-32C, so that a data key that broke on the way is
+//! an error, and not one that opens nothing. Servers that know no checksums do without.
 
+mod checksum;
 mod credentials;
 mod external;
 #[cfg(feature = "publish")]
@@ -18,6 +22,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use self::checksum::Checksum;
 use self::credentials::{Found, Origin};
 use super::bearer::{self, Tokens};
 use super::http::{Answer, Client, Request, Tls};
@@ -40,6 +45,8 @@ pub(super) const CODE: KeyCode = KeyCode {
 
 /// The address of the service.
 const ENDPOINT: &str = "SOPS_GCP_KMS_ENDPOINT";
+/// The protocol that SOPS would speak. Here both names mean the same.
+const CLIENT_TYPE: &str = "SOPS_GCP_KMS_CLIENT_TYPE";
 /// The domain of another Google cloud than the public one.
 const UNIVERSE: &[&str] = &["SOPS_GCP_KMS_UNIVERSE_DOMAIN", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"];
 
@@ -77,13 +84,20 @@ impl GcpKey {
 
 /// What stands in an answer.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wrapped {
     ciphertext: String,
+    ciphertext_crc32c: Option<Checksum>,
+    /// Whether the server has found the checksum of what it got; nothing is the same as no.
+    #[serde(default)]
+    verified_plaintext_crc32c: bool,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Unwrapped {
     plaintext: Zeroizing<String>,
+    plaintext_crc32c: Option<Checksum>,
 }
 
 impl MasterKey for GcpKey {
@@ -111,8 +125,13 @@ impl MasterKey for GcpKey {
         let body = json("plaintext", key);
         let wrapped = self.call("encrypt", &body, &gcp).and_then(|answer| {
             let answer: Wrapped = parse(&answer)?;
-            BASE64_STANDARD.decode(&answer.ciphertext).map_err(|_| no_answer())?;
-            Ok(answer.ciphertext)
+            let wrapped = BASE64_STANDARD.decode(&answer.ciphertext).map_err(|_| no_answer())?;
+            // A server that sends a checksum would have seen the one that it was sent.
+            match answer.ciphertext_crc32c {
+                Some(checksum) if !checksum.fits(&wrapped) => Err(broken("answer")),
+                Some(_) if !answer.verified_plaintext_crc32c => Err(broken("request")),
+                _ => Ok(answer.ciphertext),
+            }
         });
         wrapped.map_err(|failure| KeyError::Wrap { message: failure.message("encrypt", &gcp) })
     }
@@ -129,7 +148,11 @@ impl MasterKey for GcpKey {
         let unwrapped = unwrapped.and_then(|answer| {
             let answer: Unwrapped = parse(&answer)?;
             let part = BASE64_STANDARD.decode(&*answer.plaintext).map_err(|_| no_answer())?;
-            Ok(SecretBytes::from(part))
+            let part = SecretBytes::from(part);
+            match answer.plaintext_crc32c {
+                Some(checksum) if !checksum.fits(&part) => Err(broken("answer")),
+                _ => Ok(part),
+            }
         });
         match unwrapped {
             Err(Failure::Nothing) => None,
@@ -165,11 +188,16 @@ fn is_resource_id(text: &str) -> bool {
         && parts.iter().all(is_plain)
 }
 
-/// Returns a JSON object with bytes as the text of its only field.
+fn is_client_type(text: &str) -> bool {
+    ["grpc", "rest"].iter().any(|kind| text.eq_ignore_ascii_case(kind))
+}
+
+/// Returns a JSON object with bytes as the text of a field, and their checksum.
 fn json(field: &str, bytes: &[u8]) -> SecretBytes {
     let text = Zeroizing::new(BASE64_STANDARD.encode(bytes));
-    let mut body = SecretBytes::with_capacity(text.len() + field.len() + 7);
-    for piece in ["{\"", field, "\":\"", &*text, "\"}"] {
+    let checksum = checksum::of(bytes).to_string();
+    let mut body = SecretBytes::new();
+    for piece in ["{\"", field, "\":\"", &*text, "\",\"", field, "Crc32c\":\"", &*checksum, "\"}"] {
         body.extend_from_slice(piece.as_bytes());
     }
     body
@@ -181,6 +209,13 @@ fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, Failure> {
 
 fn no_answer() -> Failure {
     Failure::Other("the answer is not one of GCP KMS".to_owned())
+}
+
+/// Returns why a data key that a checksum does not fit is not used.
+fn broken(what: &str) -> Failure {
+    Failure::Other(format!(
+        "the {what} was damaged on the way: its checksum does not fit; try again"
+    ))
 }
 
 /// Why there is no answer, or no token.
@@ -280,6 +315,10 @@ impl Gcp {
 
     /// Returns the address of the service, without a slash at its end.
     fn endpoint(&self) -> Result<String, String> {
+        let kind = bearer::setting(&*self.host, CLIENT_TYPE);
+        if kind.is_some_and(|kind| !is_client_type(&kind)) {
+            return Err(format!("{CLIENT_TYPE} is neither `grpc` nor `rest`"));
+        }
         if let Some(named) = bearer::setting(&*self.host, ENDPOINT) {
             let address = named.trim_end_matches('/');
             return match address.split_once("://") {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
@@ -35,8 +36,8 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// A message for people that holds nothing of what was printed.
-    fn run_command_line(&self, command: &str, env: &[(&str, &str)]) -> Result<SecretBytes, String> {
-        let _ = (command, env);
+    fn run_command_line(&self, line: &CommandLine<'_>) -> Result<SecretBytes, String> {
+        let _ = line;
         Err("no programs are run here".to_owned())
     }
 
@@ -68,6 +69,12 @@ pub trait Host: Send + Sync {
         Err("nobody can be asked here".to_owned())
     }
 
+    /// Talks with the user's gpg-agent. Where there is none, or it is not to be asked for
+    /// passphrases, `talk` is not called.
+    fn talk_to_gpg_agent(&self, talk: &mut Talk<'_>) {
+        let _ = talk;
+    }
+
     /// Returns the path of the terminal that the process was started at, for programs that ask there
     /// by themselves; `None` if there is none.
     fn terminal(&self) -> Option<String> {
@@ -93,9 +100,20 @@ pub trait Host: Send + Sync {
     }
 }
 
-/// What is said between this program and one that it started: writes to its input, reads from its
-/// output.
+/// What is said between this program and another: writes to its input, reads from its output.
 pub type Talk<'t> = dyn FnMut(&mut dyn Write, &mut dyn Read) + 't;
+
+/// A command line of the user's, who has put it into a variable or a file.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandLine<'a> {
+    /// The program and its arguments.
+    pub text: &'a str,
+    /// Variables besides those of this process.
+    pub env: &'a [(&'a str, &'a str)],
+    /// How long it may take. Who has to be done by then asks nobody: it has no standard input.
+    /// `None` is as long as it wants, with the standard input of this process.
+    pub limit: Option<Duration>,
+}
 
 /// A program to run. Its arguments are fixed by the code that asks for it: they hold no secret, and
 /// no shell reads them.

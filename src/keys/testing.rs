@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Host;
+use super::{CommandLine, Host};
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
 
@@ -18,18 +18,25 @@ pub(super) const NOW: i64 = 1_700_000_000;
 pub(super) struct Machine {
     variables: HashMap<&'static str, String>,
     files: HashMap<String, Vec<u8>>,
+    programs: HashMap<String, String>,
 }
 
 impl Machine {
     /// Returns a machine with variables.
     pub(super) fn with(variables: &[(&'static str, &str)]) -> Machine {
         let variables = variables.iter().map(|&(name, value)| (name, value.to_owned())).collect();
-        Machine { variables, files: HashMap::new() }
+        Machine { variables, ..Machine::default() }
     }
 
     /// Adds a file.
     pub(super) fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Machine {
         self.files.insert(path.to_owned(), content.into());
+        self
+    }
+
+    /// Adds a command line and what it prints.
+    pub(super) fn program(mut self, line: &str, prints: &str) -> Machine {
+        self.programs.insert(line.to_owned(), prints.to_owned());
         self
     }
 
@@ -49,6 +56,11 @@ impl Host for Machine {
 
     fn variable(&self, name: &str) -> Option<OsString> {
         self.variables.get(name).map(OsString::from)
+    }
+
+    fn run_command_line(&self, line: &CommandLine<'_>) -> Result<SecretBytes, String> {
+        let printed = self.programs.get(line.text).ok_or("no such program")?;
+        Ok(SecretBytes::from(&**printed))
     }
 
     fn now(&self) -> Timestamp {

@@ -4,6 +4,7 @@
 //! the remote ones. Remote keys of the same place are asked together, of all groups that still
 //! need one, and the first success of a group ends it. No thread is started unless a remote key has
 //! to be asked. What was unwrapped before, here or as far as an agent knows, comes before everything.
+//! What a key unwraps to and is not as long as a data key, or a part of one, is that key's failure.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::slice::from_mut;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::credentials::{Answer, Remembers, copy};
 use super::together::{self, Step, Waiting};
 use super::{Credentials, KeyError, KeyGroup, MasterKey, WrappedKey, needed_groups};
-use crate::crypt::data_key::DataKey;
+use crate::crypt::data_key::{DATA_KEY_LENGTH, DataKey};
 use crate::crypt::shamir::{self, ShamirError};
 use crate::secret::SecretBytes;
 
@@ -39,7 +40,7 @@ pub fn unwrap_any(
         return Err(UnwrapError::NotRecovered(report));
     }
     let key = if groups.len() == 1 { parts.swap_remove(0) } else { shamir::combine(&parts)? };
-    DataKey::from_bytes(&key).ok_or(UnwrapError::NotADataKey { length: key.len() })
+    Ok(DataKey::from_bytes(&key).expect("each part was as long as it has to be"))
 }
 
 /// Asks for the data keys of several files, each with its groups and threshold, so that
@@ -89,6 +90,8 @@ pub struct Progress {
 /// The search for the parts of a data key.
 struct Search<'g> {
     needed: usize,
+    /// How long each part is, in bytes.
+    length: usize,
     keys: Vec<Candidate<'g>>,
     parts: Vec<Option<SecretBytes>>,
     /// Which groups need nothing more, for threads that have not asked their question yet.
@@ -115,8 +118,10 @@ impl<'g> Search<'g> {
             .flat_map(|(number, group)| group.keys.iter().map(move |key| candidate(number, key)))
             .collect();
         let parts = groups.iter().map(|_| None).collect();
+        let length =
+            if groups.len() == 1 { DATA_KEY_LENGTH } else { shamir::share_length(DATA_KEY_LENGTH) };
         let settled = Arc::new(groups.iter().map(|_| AtomicBool::new(false)).collect());
-        Search { needed, keys, parts, settled }
+        Search { needed, length, keys, parts, settled }
     }
 
     fn is_done(&self) -> bool {
@@ -149,7 +154,8 @@ impl<'g> Search<'g> {
             if self.parts[candidate.group].is_none()
                 && let Some(wrapped) = wrapped(candidate.key)
             {
-                self.parts[candidate.group] = with.known(&*candidate.key.key, wrapped);
+                let known = with.known(&*candidate.key.key, wrapped);
+                self.parts[candidate.group] = known.filter(|part| part.len() == self.length);
             }
         }
     }
@@ -175,6 +181,7 @@ impl<'g> Search<'g> {
     fn take(&mut self, at: usize, answer: Answer) {
         let candidate = &mut self.keys[at];
         let error = match answer {
+            Some(Ok(part)) if part.len() != self.length => Some(wrong_length(&part, self.length)),
             Some(Ok(part)) => {
                 self.parts[candidate.group] = Some(part);
                 if self.is_done() {
@@ -216,6 +223,14 @@ fn nothing_wrapped() -> KeyError {
     KeyError::Malformed { what: "the entry has no wrapped data key" }
 }
 
+/// Returns why a key counts as failed that has unwrapped something else than its part.
+fn wrong_length(unwrapped: &[u8], expected: usize) -> KeyError {
+    let what = if expected == DATA_KEY_LENGTH { "a data key" } else { "a part of a data key" };
+    let message =
+        format!("what was unwrapped is {} bytes long; {what} has {expected}", unwrapped.len());
+    KeyError::Unwrap { message }
+}
+
 /// A remote key to ask. It owns what it needs: its thread may outlive the search.
 struct RemoteQuestion {
     key: Arc<dyn MasterKey>,
@@ -231,6 +246,7 @@ struct Taker {
     search: usize,
     at: usize,
     group: usize,
+    length: usize,
     settled: Arc<Vec<AtomicBool>>,
 }
 
@@ -249,7 +265,7 @@ fn remote_questions(searches: &mut [Search<'_>], place: usize) -> VecDeque<Remot
                 continue;
             };
             let settled = Arc::clone(&search.settled);
-            let taker = Taker { search: number, at, group, settled };
+            let taker = Taker { search: number, at, group, length: search.length, settled };
             let name = (key.key.kind(), key.key.identity(), wrapped.as_str());
             let question = *known.entry(name).or_insert_with(|| {
                 questions.push_back(RemoteQuestion {
@@ -304,10 +320,12 @@ fn ask_remote(
             return Step::Later(question);
         }
         let answer = credentials.unwrap(&*question.key, &question.wrapped, remembers);
-        if matches!(answer, Some(Ok(_))) {
-            let settle = |taker: &Taker| taker.settled[taker.group].store(true, Ordering::Relaxed);
-            question.takers.iter().for_each(settle);
-        } else {
+        let part = answer.as_ref().and_then(|answer| answer.as_ref().ok());
+        let helps = |taker: &&Taker| part.is_some_and(|part| part.len() == taker.length);
+        for taker in question.takers.iter().filter(helps) {
+            taker.settled[taker.group].store(true, Ordering::Relaxed);
+        }
+        if part.is_none() {
             failing().insert(name);
         }
         Step::Answer((question.takers, answer))
@@ -366,12 +384,6 @@ pub enum UnwrapError {
     /// The parts do not fit together.
     #[error(transparent)]
     Combine(#[from] ShamirError),
-    /// What was unwrapped is not a data key.
-    #[error("what was unwrapped is {length} bytes long; a data key has 32")]
-    NotADataKey {
-        /// Its length in bytes.
-        length: usize,
-    },
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! GCP KMS, with a stand-in for the service.
 
+mod checksums;
+mod federation;
+
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
@@ -19,7 +22,23 @@ fn google(asked: &Asked) -> Reply {
     let token = || Reply::json(200, json!({"access_token": TOKEN, "expires_in": 3600}).to_string());
     let (path, _) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
     match path {
-        "/token" | "/sts" => return token(),
+        "/token" | "/sts" | "/oauthtoken" => return token(),
+        "/imds/session" => {
+            assert_eq!(asked.method, "PUT");
+            assert_eq!(asked.header("x-aws-ec2-metadata-token-ttl-seconds"), Some("300"));
+            return Reply::json(200, "canary-session");
+        }
+        "/imds/zone" => return of_metadata(asked, "eu-west-1b"),
+        "/imds/role" => return of_metadata(asked, "the-role"),
+        "/imds/role/the-role" => {
+            let answer = json!({
+                "Code": "Success",
+                "AccessKeyId": "AKMACHINE",
+                "SecretAccessKey": "canary-secret",
+                "Token": "canary-role",
+            });
+            return of_metadata(asked, &answer.to_string());
+        }
         "/impersonate" => {
             assert_eq!(asked.header("authorization"), Some("Bearer canary-token"));
             let answer = json!({"accessToken": TOKEN, "expireTime": "2099-01-01T00:00:00Z"});
@@ -56,6 +75,12 @@ fn google(asked: &Asked) -> Reply {
         },
         method => panic!("{method}"),
     }
+}
+
+/// Answers as the metadata server of AWS does to whoever has a session.
+fn of_metadata(asked: &Asked, text: &str) -> Reply {
+    assert_eq!(asked.header("x-aws-ec2-metadata-token"), Some("canary-session"));
+    Reply::json(200, text)
 }
 
 fn refusal(status: u16, message: &str) -> Reply {
@@ -376,7 +401,8 @@ fn broken_credentials_are_not_passed_over() {
         (
             r#"{"type":"gdch_service_account"}"#,
             "accounts of the type `gdch_service_account` are not supported; those that are: \
-             service_account, authorized_user, external_account, impersonated_service_account",
+             service_account, authorized_user, external_account, \
+             external_account_authorized_user, impersonated_service_account",
             false,
         ),
         (

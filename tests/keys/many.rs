@@ -235,3 +235,41 @@ fn as_sops_nothing_is_said_of_a_service_that_takes_its_time() {
     run.no_stderr().tells_of_no_wait();
     assert_eq!(service.gate.take(), (1, 1));
 }
+
+#[test]
+fn a_service_is_asked_for_what_a_command_opens_and_nothing_else() {
+    let service = Service::new();
+    let sandbox = &service.sandbox;
+    sandbox.env("VAULT_ADDR", service.server.url());
+    let text = sandbox.read_bytes("00.yaml");
+    // Checks how often the service is asked, of any key.
+    let asks = |expected: usize, command: &dyn Fn()| {
+        let before = service.server.asked().len();
+        command();
+        assert_eq!(service.server.asked().len() - before, expected);
+    };
+
+    // Whoever names a file otherwise, or sends it, opens one file.
+    asks(1, &|| {
+        let run = sandbox.encfile(["decrypt", "--filename-override", "00.yaml", "-"]);
+        run.stdin(Stdin::Pipe(text.clone())).go().success().stdout(PLAIN);
+    });
+    asks(1, &|| {
+        let run = sandbox.encfile(["decrypt", "--filename-override", "no/where.yaml", "00.yaml"]);
+        run.go().success().stdout(PLAIN);
+    });
+    asks(1, &|| {
+        let run = sandbox.as_sops(["decrypt", "00.yaml", "01.yaml"]).go().success();
+        run.stdout(PLAIN);
+    });
+    // Two data keys, and two to wrap.
+    asks(4, &|| {
+        let files = ["rotate", "-i", "--filename-override", "x.yaml", "38.yaml", "39.yaml"];
+        sandbox.encfile(files).go().success();
+    });
+    asks(0, &|| {
+        sandbox.encfile(["filestatus", "00.yaml"]).go().success();
+        sandbox.encfile(["check", "00.yaml", "01.yaml"]).go();
+        sandbox.encfile(["decrypt", "nowhere.yaml", "neither.yaml"]).go().failure();
+    });
+}

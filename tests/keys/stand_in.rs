@@ -56,6 +56,11 @@ impl Reply {
         self
     }
 
+    /// Returns the body.
+    pub(crate) fn body(&self) -> &str {
+        &self.body
+    }
+
     /// Returns no answer: the connection stays open until the server ends.
     pub(crate) fn silence() -> Reply {
         Reply { status: 0, headers: Vec::new(), body: String::new(), is_silent: true }

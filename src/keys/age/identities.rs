@@ -11,7 +11,7 @@ use age_core::format::{FileKey, Stanza};
 
 use super::identity::{self, Identity};
 use super::sources::{Content, MAX_FILE, Place, Source, SourceOutcome, SourceReport};
-use crate::keys::{Host, KeyError, OwnCredentials};
+use crate::keys::{CommandLine, Host, KeyError, OwnCredentials};
 use crate::secret::SecretBytes;
 
 /// The age identities of a process, read at most once.
@@ -144,7 +144,9 @@ impl Identities {
             if source.content == Content::SshKey && !ssh {
                 continue;
             }
-            match self.host.run_command_line(command, &[("SOPS_AGE_RECIPIENT", recipient)]) {
+            let env = [("SOPS_AGE_RECIPIENT", recipient)];
+            let line = CommandLine { text: command, env: &env, limit: None };
+            match self.host.run_command_line(&line) {
                 Ok(text) => loaded.add(source, &text, &self.host),
                 Err(message) => loaded.report(source, SourceOutcome::Failed(message)),
             }

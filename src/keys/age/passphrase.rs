@@ -8,6 +8,7 @@ use age::secrecy::SecretString;
 use age::{DecryptError, scrypt};
 use age_core::format::{FileKey, Stanza};
 
+use super::gpg_agent::{self, CacheId, Failure};
 use super::identity::{self, Identity};
 use super::sources::MAX_FILE;
 use crate::keys::{Host, Question};
@@ -26,8 +27,11 @@ pub(super) fn ask(host: &dyn Host, question: &str) -> Result<SecretString, Strin
     let answer = host
         .ask(&Question { text: question, is_secret: true })
         .map_err(|reason| format!("could not read passphrase: {reason}"))?;
-    let text =
-        std::str::from_utf8(&answer).map_err(|_| "the passphrase is not UTF-8".to_owned())?;
+    text_of(&answer)
+}
+
+fn text_of(answer: &[u8]) -> Result<SecretString, String> {
+    let text = std::str::from_utf8(answer).map_err(|_| "the passphrase is not UTF-8".to_owned())?;
     Ok(SecretString::from(text.to_owned()))
 }
 
@@ -58,12 +62,14 @@ impl EncryptedFile {
             return Err("it is encrypted, but not with a passphrase".to_owned());
         }
         let question = format!("Enter passphrase for identity '{}':", self.name);
-        let mut key = scrypt::Identity::new(ask(&*self.host, &question)?);
+        let id = CacheId::of_content(&self.text);
+        let mut key = scrypt::Identity::new(self.passphrase(&id, &question)?);
         key.set_max_work_factor(MAX_WORK_FACTOR);
         let stream =
             decryptor.decrypt(std::iter::once(&key as &dyn age::Identity)).map_err(|error| {
                 match error {
                     DecryptError::DecryptionFailed | DecryptError::NoMatchingKeys => {
+                        gpg_agent::forget(&*self.host, &id);
                         "incorrect passphrase".to_owned()
                     }
                     error => error.to_string(),
@@ -80,6 +86,22 @@ impl EncryptedFile {
             return Err("there is no identity in it".to_owned());
         }
         Ok(lines.identities)
+    }
+
+    /// Asks gpg-agent, if that is there to be asked, and then at the terminal; whoever has told the
+    /// agent no is not asked again.
+    fn passphrase(&self, id: &CacheId, question: &str) -> Result<SecretString, String> {
+        let failed = |why: &str| format!("gpg-agent passphrase request errored: {why}");
+        match gpg_agent::passphrase(&*self.host, id, question) {
+            Ok(answer) => text_of(&answer),
+            Err(Failure::NoAgent) => ask(&*self.host, question),
+            Err(Failure::Cancelled) => {
+                Err(format!("could not read passphrase: {}", failed("it was cancelled")))
+            }
+            Err(Failure::Other(why)) => {
+                ask(&*self.host, question).map_err(|reason| format!("{reason}; {}", failed(&why)))
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use age::x25519;
 
 use super::*;
-use crate::keys::Host;
+use crate::keys::{CommandLine, Host};
 use age::secrecy::ExposeSecret as _;
 
 struct Machine;
@@ -13,9 +13,9 @@ impl Host for Machine {
         Err(std::io::ErrorKind::NotFound.into())
     }
 
-    fn run_command_line(&self, command: &str, env: &[(&str, &str)]) -> Result<SecretBytes, String> {
-        assert_eq!(env[0].0, "SOPS_AGE_RECIPIENT");
-        match command.strip_prefix("print ") {
+    fn run_command_line(&self, line: &CommandLine<'_>) -> Result<SecretBytes, String> {
+        assert_eq!(line.env[0].0, "SOPS_AGE_RECIPIENT");
+        match line.text.strip_prefix("print ") {
             Some(text) => Ok(SecretBytes::from(text)),
             None => Err("exit status 3".to_owned()),
         }

@@ -24,7 +24,11 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_types::os_shim_internal::{Env, Fs};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -39,8 +43,9 @@ use super::failure;
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long a server may take to answer. A request that got no answer is sent again, as often as
-/// `AWS_MAX_ATTEMPTS` says, which is three times.
+/// How long a server may take to answer. It is not asked again then: the user has been told what is
+/// waited for, and three times as long would help nobody. Who is asked again, as often as
+/// `AWS_MAX_ATTEMPTS` says, which is three times, is a busy server, or one that hangs up.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// How long it may take to get credentials: somebody may have to type the code of a token into a
@@ -307,10 +312,32 @@ fn http_client(host: &dyn Host) -> Result<SharedHttpClient, String> {
                 .proxy_config(ProxyConfig::from_env());
             builder.set_sleep_impl(components.sleep_impl());
             let builder = builder.tls_provider(Provider::Rustls(CryptoMode::Ring));
-            SharedHttpConnector::new(builder.tls_context(tls.clone()).build())
+            let connector = builder.tls_context(tls.clone()).build();
+            // The metadata server has shorter limits of its own, and is asked again.
+            match settings.read_timeout() {
+                Some(ANSWER) => SharedHttpConnector::new(Impatient(connector)),
+                _ => SharedHttpConnector::new(connector),
+            }
         };
         lock(&connectors).entry(limits).or_insert_with(new).clone()
     }))
+}
+
+/// Sends requests for a client that would send one again if there is no answer in time: the error says
+/// the same and is of another sort.
+#[derive(Debug)]
+struct Impatient<C>(C);
+
+impl<C: HttpConnector> HttpConnector for Impatient<C> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            answer.await.map_err(|error| match error.is_timeout() {
+                true => ConnectorError::other(error.into_source(), None),
+                false => error,
+            })
+        })
+    }
 }
 
 /// Reads the certificates of the only authorities that count. They are checked here, because

@@ -70,6 +70,7 @@ pub(super) fn reason(error: &(dyn Error + 'static)) -> String {
             None => error.to_string(),
         };
         let says_nothing = text.is_empty()
+            || text == "other"
             || EMPTY.iter().any(|empty| text.starts_with(empty))
             || said.iter().any(|other| other.contains(&text));
         if !says_nothing {

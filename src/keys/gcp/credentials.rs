@@ -2,6 +2,9 @@
 //!
 //! The places are those of SOPS, in its order; the first that is set counts, also if it turns out to
 //! be broken, because who names an account does not mean another one.
+//!
+//! Such a file is the user's own, and trusted like a script: it names the addresses to which proofs
+//! go, and may name a program that is run ([`external`]).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -141,7 +144,7 @@ pub(super) struct Account {
     universe_domain: Option<String>,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<Zeroizing<String>>,
-    refresh_token: Option<Zeroizing<String>>,
+    pub(super) refresh_token: Option<Zeroizing<String>>,
     pub(super) audience: Option<String>,
     pub(super) subject_token_type: Option<String>,
     pub(super) token_url: Option<String>,
@@ -210,6 +213,7 @@ impl Account {
                     Some(url) => self.impersonate(url, &token, client, now),
                 }
             }
+            "external_account_authorized_user" => external::token_of_user(self, client, now),
             "impersonated_service_account" => {
                 let url = required(
                     self.service_account_impersonation_url.as_ref(),
@@ -224,9 +228,17 @@ impl Account {
             }
             kind => Err(format!(
                 "accounts of the type `{kind}` are not supported; those that are: \
-                 service_account, authorized_user, external_account, impersonated_service_account"
+                 service_account, authorized_user, external_account, \
+                 external_account_authorized_user, impersonated_service_account"
             )),
         }
+    }
+
+    /// Returns the address of the service account that this one speaks for.
+    pub(super) fn impersonated_email(&self) -> Option<&str> {
+        let url = self.service_account_impersonation_url.as_ref()?;
+        let (_, account) = url.rsplit_once("/serviceAccounts/")?;
+        account.strip_suffix(":generateAccessToken").filter(|email| email.contains('@'))
     }
 
     /// Signs for a service account.

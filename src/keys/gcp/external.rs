@@ -1,26 +1,35 @@
 //! Workload identity federation: the token of somebody else, such as that of a job of GitHub
 //! Actions, for one of Google's.
 //!
-//! The foreign token is in a file, or is had from an address. Accounts whose token comes from a
-//! program, or from AWS' signatures, are refused by name.
+//! The foreign token is in a file, is had from an address, is printed by a program ([`executable`]),
+//! or is what AWS takes for a signature ([`aws`]). Files and addresses, and what is run, are those
+//! that the file with the user's own credentials names, which is trusted like a script: who can
+//! write it can do all that.
+
+mod aws;
+mod executable;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use ureq::http::Uri;
 use zeroize::Zeroizing;
 
+use self::executable::Executable;
 use super::credentials::{Account, MAX_FILE, SCOPE, exchange, required};
 use crate::keys::Host;
 use crate::keys::bearer::{self, Token};
-use crate::keys::http::{Client, Request, is_private};
+use crate::keys::http::{Answer, Client, Request, is_private};
 use crate::secret::SecretBytes;
+
+/// The metadata server of AWS where there is no IPv4.
+const METADATA_OF_AWS: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// Where the foreign token is.
 #[derive(Deserialize)]
@@ -30,8 +39,12 @@ pub(super) struct Source {
     #[serde(default)]
     headers: BTreeMap<String, Zeroizing<String>>,
     format: Option<Format>,
-    executable: Option<Value>,
+    executable: Option<Executable>,
+    certificate: Option<IgnoredAny>,
     environment_id: Option<String>,
+    region_url: Option<String>,
+    regional_cred_verification_url: Option<String>,
+    imdsv2_session_token_url: Option<String>,
 }
 
 /// How the foreign token stands there.
@@ -53,9 +66,15 @@ pub(super) fn token(
     now: Instant,
 ) -> Result<Token, String> {
     let source = required(account.credential_source.as_ref(), "credential_source")?;
-    let subject = source.token(host, client)?;
-    let url = required(account.token_url.as_ref(), "token_url")?;
     let audience = required(account.audience.as_ref(), "audience")?;
+    let project = account.workforce_pool_user_project.as_ref().filter(|name| !name.is_empty());
+    if project.is_some() && !is_of_workforce(audience) {
+        let message =
+            "workforce_pool_user_project should not be set for non-workforce pool credentials";
+        return Err(message.to_owned());
+    }
+    let subject = source.token(account, host, client)?;
+    let url = required(account.token_url.as_ref(), "token_url")?;
     let kind = required(account.subject_token_type.as_ref(), "subject_token_type")?;
     let mut fields = vec![
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -65,16 +84,14 @@ pub(super) fn token(
         ("subject_token_type", kind),
         ("subject_token", &subject),
     ];
-    let options = account.workforce_pool_user_project.as_ref();
-    let options = options.map(|project| serde_json::json!({"userProject": project}).to_string());
+    // A client belongs to a project already.
+    let project = project.filter(|_| account.client_id.is_none());
+    let options = project.map(|project| serde_json::json!({"userProject": project}).to_string());
     if let Some(options) = &options {
         fields.push(("options", options));
     }
     let login = match (&account.client_id, &account.client_secret) {
-        (Some(id), Some(secret)) => {
-            let pair = Zeroizing::new(format!("{id}:{}", &**secret));
-            Some(Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes()))))
-        }
+        (Some(id), Some(secret)) => Some(login(id, secret)),
         _ => None,
     };
     let headers: Vec<(&str, &str)> =
@@ -82,14 +99,55 @@ pub(super) fn token(
     exchange(client, url, &headers, &fields, now)
 }
 
+/// Takes the token that stands for the login of a user of somebody else's identity provider.
+///
+/// # Errors
+/// A message for people.
+pub(super) fn token_of_user(
+    account: &Account,
+    client: &Client,
+    now: Instant,
+) -> Result<Token, String> {
+    let id = required(account.client_id.as_ref(), "client_id")?;
+    let secret = required(account.client_secret.as_ref(), "client_secret")?;
+    let token = required(account.refresh_token.as_ref(), "refresh_token")?;
+    let url = required(account.token_url.as_ref(), "token_url")?;
+    let login = login(id, secret);
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    exchange(client, url, &[("Authorization", &login)], &fields, now)
+}
+
+/// Returns the header with which a client of OAuth 2 says who it is.
+fn login(id: &str, secret: &str) -> Zeroizing<String> {
+    let pair = Zeroizing::new(format!("{id}:{secret}"));
+    Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
+}
+
+/// Returns whether an audience is a pool of people, and not of machines.
+fn is_of_workforce(audience: &str) -> bool {
+    let place = audience.strip_prefix("//iam.googleapis.com/locations/");
+    place
+        .and_then(|place| place.split_once('/'))
+        .is_some_and(|(place, pool)| !place.is_empty() && pool.starts_with("workforcePools/"))
+}
+
 impl Source {
     /// Returns the foreign token.
-    fn token(&self, host: &dyn Host, client: &Client) -> Result<Zeroizing<String>, String> {
-        if self.executable.is_some() {
-            return Err("tokens that a program prints are not supported".to_owned());
+    fn token(
+        &self,
+        account: &Account,
+        host: &dyn Host,
+        client: &Client,
+    ) -> Result<Zeroizing<String>, String> {
+        if let Some(executable) = &self.executable {
+            return executable.token(account, host);
+        }
+        if self.certificate.is_some() {
+            return Err("tokens for a certificate are not supported".to_owned());
         }
         if self.environment_id.is_some() {
-            return Err("tokens of AWS are not supported".to_owned());
+            let audience = required(account.audience.as_ref(), "audience")?;
+            return aws::token(self, audience, host, client);
         }
         match (&self.file, &self.url) {
             (Some(path), _) => {
@@ -105,15 +163,12 @@ impl Source {
                     .map(|(name, value)| (name.as_str(), value.as_str()))
                     .collect();
                 let request = Request { method: "GET", url, headers: &headers, body: &[] };
-                let answer = match is_private(url) {
-                    true => bearer::send(client, &request)?,
-                    false if is_nearby(url) => bearer::send(&Client::nearby(), &request)?,
-                    false => return Err(format!("`{url}` is not an https address")),
-                };
-                let answer = bearer::succeeded(url, answer)?;
+                let answer = bearer::succeeded(url, ask(client, &request)?)?;
                 self.in_text(&answer.body).map_err(|why| format!("{url}: {why}"))
             }
-            (None, None) => Err("`credential_source` has neither a file nor a url".to_owned()),
+            (None, None) => {
+                Err("`credential_source` has no file, url, executable or environment_id".to_owned())
+            }
         }
     }
 
@@ -145,14 +200,27 @@ impl Source {
 #[serde(untagged)]
 enum Foreign {
     Text(Zeroizing<String>),
-    Other(serde::de::IgnoredAny),
+    Other(IgnoredAny),
+}
+
+/// Asks a server that may have a token: over TLS, or on this machine or beside it.
+fn ask(client: &Client, request: &Request<'_>) -> Result<Answer, String> {
+    match is_private(request.url) {
+        true => bearer::send(client, request),
+        false if is_nearby(request.url) => bearer::send(&Client::nearby(), request),
+        false => Err(format!("`{}` is not an https address", request.url)),
+    }
 }
 
 /// Returns whether an address is that of a cloud's metadata server, which has no TLS and is reached
 /// by nobody else.
 fn is_nearby(url: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
-    let address = url.host().and_then(|host| host.parse::<IpAddr>().ok());
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     url.scheme_str() == Some("http")
-        && matches!(address, Some(IpAddr::V4(address)) if address.is_link_local())
+        && match host.parse() {
+            Ok(IpAddr::V4(address)) => address.is_link_local(),
+            Ok(IpAddr::V6(address)) => address == METADATA_OF_AWS,
+            Err(_) => false,
+        }
 }

@@ -130,7 +130,7 @@ fn in_another_universe_the_signed_token_is_the_token() {
 }
 
 #[test]
-fn a_foreign_token_comes_from_a_file_or_an_address_alone() {
+fn what_is_wrong_with_a_foreign_token_is_said() {
     let why = |source: &str| {
         let account = format!(
             r#"{{"type":"external_account","audience":"a","subject_token_type":"t",
@@ -139,15 +139,82 @@ fn a_foreign_token_comes_from_a_file_or_an_address_alone() {
         token_of(&account).unwrap_err()
     };
     for (source, expected) in [
-        ("{}", "`credential_source` has neither a file nor a url"),
-        (r#"{"executable":{"command":"x"}}"#, "tokens that a program prints are not supported"),
-        (r#"{"environment_id":"aws1","url":"http://x"}"#, "tokens of AWS are not supported"),
+        ("{}", "`credential_source` has no file, url, executable or environment_id"),
+        (r#"{"certificate":{}}"#, "tokens for a certificate are not supported"),
+        (r#"{"environment_id":"gcp1"}"#, "tokens of the environment `gcp1` are not supported"),
+        (
+            r#"{"environment_id":"aws1"}"#,
+            "AWS_REGION is not set, and `credential_source` has no `region_url`",
+        ),
+        (
+            r#"{"environment_id":"aws1","region_url":"http://x/"}"#,
+            "`http://x/` is not an https address",
+        ),
         (r#"{"file":"/nowhere"}"#, "`/nowhere` cannot be read: entity not found"),
         (r#"{"url":"http://x.example"}"#, "`http://x.example` is not an https address"),
         (r#"{"url":"http://10.0.0.1/"}"#, "`http://10.0.0.1/` is not an https address"),
     ] {
         assert_eq!(why(source), expected);
     }
+}
+
+#[test]
+fn what_a_program_says_of_its_token_is_checked() {
+    let why = |printed: &str| {
+        let account = r#"{"type":"external_account","audience":"a","subject_token_type":"t",
+            "token_url":"http://sts.example","credential_source":{"executable":{"command":"x"}}}"#;
+        let allowed = ("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
+        let machine = Machine::with(&[("GOOGLE_CREDENTIALS", account), allowed]);
+        match gcp(machine.program("x", printed)).token() {
+            Err(Failure::Credentials { why, .. }) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    // With a token, the address for the exchange is the next thing that is wrong.
+    let found = "`http://sts.example` is not an https address";
+    let fine = r#""version":1,"success":true,"token_type":"urn:ietf:params:oauth:token-type:"#;
+    let at = |seconds: i64| format!(r#"jwt","id_token":"canary","expiration_time":{seconds}"#);
+    let now = crate::keys::testing::NOW;
+    for (printed, expected) in [
+        (format!("{fine}jwt\",\"id_token\":\"canary\""), found),
+        (format!("{fine}saml2\",\"saml_response\":\"canary\""), found),
+        (format!("{fine}{}", at(now)), found),
+        (format!("{fine}{}", at(now - 1)), "the token returned by the executable is expired"),
+        (format!("{fine}jwt\",\"id_token\":\"\""), "\"response\" missing \"id_token\" field"),
+        (format!("{fine}saml2\""), "\"response\" missing \"saml_response\" field"),
+        (format!("{fine}x\""), "response contains unsupported token type"),
+        (r#""version":1,"success":true"#.to_owned(), "\"response\" missing \"token_type\" field"),
+        (r#""version":1"#.to_owned(), "\"response\" missing \"success\" field"),
+        (r#""success":true"#.to_owned(), "\"response\" missing \"version\" field"),
+        (r#""version":2,"success":true"#.to_owned(), "response contains unsupported version: 2"),
+        (
+            r#""version":1,"success":false,"code":"1""#.to_owned(),
+            "response must include `error` and `message` fields when unsuccessful",
+        ),
+    ] {
+        assert_eq!(why(&format!("{{{printed}}}")), expected, "{printed}");
+    }
+}
+
+#[test]
+fn only_people_of_a_pool_name_a_project() {
+    let account = r#"{"type":"external_account","audience":"//iam.googleapis.com/projects/1/x",
+        "workforce_pool_user_project":"p","credential_source":{"file":"/nowhere"}}"#;
+    let why = "workforce_pool_user_project should not be set for non-workforce pool credentials";
+    assert_eq!(token_of(account).unwrap_err(), why);
+}
+
+#[test]
+fn a_program_is_told_who_is_spoken_for() {
+    let email = |url: &str| {
+        let account = serde_json::json!({"type": "external_account", "service_account_impersonation_url": url});
+        let account: credentials::Account = serde_json::from_value(account).unwrap();
+        account.impersonated_email().map(str::to_owned)
+    };
+    let server = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts";
+    assert_eq!(email(&format!("{server}/a@b:generateAccessToken")).as_deref(), Some("a@b"));
+    assert_eq!(email(&format!("{server}/a@b")), None);
+    assert_eq!(email(&format!("{server}/123:generateAccessToken")), None);
 }
 
 #[test]

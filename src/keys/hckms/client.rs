@@ -13,9 +13,8 @@ use super::endpoint;
 use super::signature::Signed;
 use crate::keys::http::{self, Answer, Request, Tls};
 use crate::keys::{Host, OwnCredentials};
-use crate::number;
+use crate::number::basic_seconds;
 use crate::secret::SecretBytes;
-use crate::tree::Timestamp;
 
 /// How data keys are encrypted: by a symmetric key.
 const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
@@ -175,7 +174,7 @@ impl Client {
         project: Option<&str>,
         body: &str,
     ) -> Result<Answer, String> {
-        let date = date(self.host.now());
+        let date = basic_seconds(self.host.now());
         // In the order of their names, which is signed.
         let mut headers = vec![("user-agent", USER_AGENT)];
         headers.extend(project.map(|project| ("x-project-id", project)));
@@ -232,22 +231,9 @@ fn is_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// Returns a time as the signature has it.
-fn date(time: Timestamp) -> String {
-    number::rfc3339_seconds(time.to_offset(time::UtcOffset::UTC)).replace(['-', ':'], "")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_request_is_dated_in_utc() {
-        let east = time::UtcOffset::from_hms(2, 0, 0).unwrap();
-        let time = Timestamp::from_unix_timestamp(1_795_302_123).unwrap();
-        assert_eq!(date(time.to_offset(east)), date(time));
-        assert_eq!(date(time), "20261121T230203Z");
-    }
 
     #[test]
     fn a_project_is_no_path() {

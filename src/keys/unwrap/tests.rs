@@ -239,6 +239,69 @@ fn the_report_names_every_key_with_the_reason() {
     assert_eq!(report.groups[0].attempts[0].identity, "local");
 }
 
+/// Makes a key of a group unwrap to so many bytes.
+fn spoil(groups: &mut [KeyGroup], group: usize, key: usize, length: usize) {
+    groups[group].keys[key].wrapped = Some(STANDARD.encode(vec![7; length]));
+}
+
+#[test]
+fn what_is_no_data_key_does_not_end_the_search() {
+    for kind in ["age", "kms"] {
+        let (first, second) =
+            (Scripted::new(kind, "1", Script::Opens), Scripted::new("pgp", "2", Script::Opens));
+        let (mut groups, data_key) = wrapped(&[&[&first, &second]], 0);
+        spoil(&mut groups, 0, 0, 16);
+        let key = unwrap_any(&groups, 0, &[kind, "pgp"], &Credentials::none()).unwrap();
+        assert_eq!(key.as_bytes(), data_key.as_bytes());
+        assert_eq!((first.asked(), second.asked()), (1, 1));
+    }
+}
+
+#[test]
+fn what_is_no_data_key_settles_nothing_for_keys_that_wait_for_their_turn() {
+    let keys: Vec<Arc<Scripted>> = (0..=MAX_THREADS)
+        .map(|number| Scripted::new("kms", &number.to_string(), Script::Opens))
+        .collect();
+    let all: Vec<&Arc<Scripted>> = keys.iter().collect();
+    let (mut groups, data_key) = wrapped(&[&all], 0);
+    for number in 0..MAX_THREADS {
+        spoil(&mut groups, 0, number, 33);
+    }
+    let key = unwrap_any(&groups, 0, ORDER, &Credentials::none()).unwrap();
+    assert_eq!(key.as_bytes(), data_key.as_bytes());
+}
+
+#[test]
+fn a_data_key_is_no_part_of_one() {
+    let keys = ["1", "2", "3"].map(|name| Scripted::new("age", name, Script::Opens));
+    let (mut groups, data_key) = wrapped(&[&[&keys[0], &keys[1]], &[&keys[2]]], 2);
+    spoil(&mut groups, 0, 0, 32);
+    let key = unwrap_any(&groups, 2, ORDER, &Credentials::none()).unwrap();
+    assert_eq!(key.as_bytes(), data_key.as_bytes());
+}
+
+#[test]
+fn the_report_names_what_is_no_data_key() {
+    let why = |groups: &[KeyGroup], threshold| {
+        let error = unwrap_any(groups, threshold, ORDER, &Credentials::none()).unwrap_err();
+        let UnwrapError::NotRecovered(report) = error else { panic!("{error}") };
+        let [attempt] = &report.groups[0].attempts[..] else { panic!("{report:?}") };
+        (attempt.identity.clone(), attempt.error.as_ref().unwrap().to_string())
+    };
+    for kind in ["age", "kms"] {
+        let keys = ["1", "2"].map(|name| Scripted::new(kind, name, Script::Opens));
+        let (mut groups, _) = wrapped(&[&[&keys[0]]], 0);
+        spoil(&mut groups, 0, 0, 33);
+        let message = "what was unwrapped is 33 bytes long; a data key has 32";
+        assert_eq!(why(&groups, 0), ("1".to_owned(), message.to_owned()));
+
+        let (mut groups, _) = wrapped(&[&[&keys[0]], &[&keys[1]]], 2);
+        spoil(&mut groups, 0, 0, 32);
+        let message = "what was unwrapped is 32 bytes long; a part of a data key has 33";
+        assert_eq!(why(&groups, 2), ("1".to_owned(), message.to_owned()));
+    }
+}
+
 #[test]
 fn many_remote_keys_need_few_threads() {
     let keys: Vec<Arc<Scripted>> =
