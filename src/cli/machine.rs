@@ -17,6 +17,9 @@ use crate::tree::Timestamp;
 /// How long a program may take to end once nobody talks to it any more.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The most files that a directory may have whose files are all read.
+const MAX_FILES: usize = 10_000;
+
 /// The machine.
 pub struct Machine {
     ui: Ui,
@@ -35,6 +38,32 @@ impl Host for Machine {
             IoError::NotFound { .. } => io::Error::new(io::ErrorKind::NotFound, "no such file"),
             error => io::Error::other(error.to_string()),
         })
+    }
+
+    fn files_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+            kind @ io::ErrorKind::NotFound => io::Error::new(kind, "no such file or directory"),
+            _ => error,
+        })?;
+        if !metadata.is_dir() {
+            return Ok(vec![path.to_owned()]);
+        }
+        let mut files = Vec::new();
+        let mut folders = vec![path.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let entry = entry?;
+                let is_folder = entry.file_type()?.is_dir();
+                (if is_folder { &mut folders } else { &mut files }).push(entry.path());
+            }
+            if files.len() + folders.len() > MAX_FILES {
+                return Err(io::Error::other(format!(
+                    "there are more than {MAX_FILES} files in it"
+                )));
+            }
+        }
+        files.sort();
+        Ok(files)
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {

@@ -8,6 +8,7 @@ mod access;
 mod client;
 #[cfg(feature = "publish")]
 mod server;
+mod settings;
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
@@ -18,6 +18,16 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If it cannot be read, or is longer.
     fn read_file(&self, path: &Path, limit: usize) -> io::Result<SecretBytes>;
+
+    /// Returns the paths of all files in a directory, and in the directories in it, in the order of
+    /// their names. A link is a file, whatever it leads to; a path to a file is that file.
+    ///
+    /// # Errors
+    /// If a directory cannot be read, or has too many files in it.
+    fn files_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let _ = path;
+        Err(io::ErrorKind::NotFound.into())
+    }
 
     /// Returns a variable of the environment, also an empty one.
     fn variable(&self, name: &str) -> Option<OsString> {
