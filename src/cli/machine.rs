@@ -1,9 +1,10 @@
 //! The machine, for keys: its environment, files and programs.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use crate::tree::Timestamp;
 
 /// How long a program may take to end once nobody talks to it any more.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether a program has ended.
+const POLL: Duration = Duration::from_millis(5);
 
 /// The most files that a directory may have whose files are all read.
 const MAX_FILES: usize = 10_000;
@@ -104,13 +108,31 @@ impl Host for Machine {
             scope.spawn(move || input.map(|mut pipe| pipe.write_all(run.input)));
             child.wait_with_output()
         });
-        let output = output.map_err(failed)?;
-        let failure = (!output.status.success()).then(|| output.status.to_string());
-        Ok(Finished {
-            output: SecretBytes::from(output.stdout),
-            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            failure,
-        })
+        output.map(finished).map_err(failed)
+    }
+
+    fn run_within(&self, limit: Duration, run: &Run<'_>) -> Result<Option<Finished>, String> {
+        let failed = |error: io::Error| not_started(run.program, &error);
+        let started = Instant::now();
+        let mut command = command(run)?;
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = os::run::apart(&mut command).spawn().map_err(failed)?;
+        let (output, said) = (reader(child.stdout.take()), reader(child.stderr.take()));
+        let left = || limit.saturating_sub(started.elapsed());
+        // Its pipes are closed when it ends, with all that it has started.
+        let Some(stdout) = output.recv_timeout(left()).ok() else {
+            os::run::end_group(&mut child);
+            return Ok(None);
+        };
+        let stderr = said.recv_timeout(left()).unwrap_or_default();
+        while started.elapsed() < limit {
+            if let Some(status) = child.try_wait().map_err(failed)? {
+                return Ok(Some(finished(Output { status, stdout, stderr })));
+            }
+            thread::sleep(POLL);
+        }
+        os::run::end_group(&mut child);
+        Ok(None)
     }
 
     fn converse(&self, run: &Run<'_>, talk: &mut Talk<'_>) -> Result<(), String> {
@@ -145,6 +167,27 @@ impl Host for Machine {
     fn tell(&self, message: &str) {
         self.ui.line(message);
     }
+}
+
+/// Returns what is said of a program that has ended.
+fn finished(output: Output) -> Finished {
+    Finished {
+        output: SecretBytes::from(output.stdout),
+        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        failure: (!output.status.success()).then(|| output.status.to_string()),
+    }
+}
+
+/// Reads all of a pipe, in a thread: who waits for it may stop waiting.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        let read = pipe.map(|mut pipe| pipe.read_to_end(&mut text));
+        // Where nobody waits any more, nobody gets it.
+        read.map(|_| sender.send(text))
+    });
+    receiver
 }
 
 /// Returns a program with its arguments and pipes.
@@ -182,6 +225,46 @@ fn end_soon(child: &mut Child) {
             let _ = child.wait();
             return;
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(POLL);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn sh<'a>(arguments: &'a [&'a str; 2]) -> Run<'a> {
+        Run { program: "/bin/sh", arguments, env: &[], input: &[] }
+    }
+
+    fn machine() -> Machine {
+        Machine::new(Ui::new(crate::cli::personality::Personality::Encfile))
+    }
+
+    #[test]
+    fn a_program_that_ends_in_time_is_answered_for() {
+        let limit = Duration::from_secs(60);
+        let run = ["-c", "echo out; echo said >&2; exit 3"];
+        let finished = machine().run_within(limit, &sh(&run)).unwrap().unwrap();
+        assert_eq!((&*finished.output, &*finished.said), (&b"out\n"[..], "said"));
+        assert_eq!(finished.failure.as_deref(), Some("exit status: 3"));
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_ended_with_what_it_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK;
+        let open = rustix::fs::open(&fifo, flags, rustix::fs::Mode::empty()).unwrap();
+        rustix::fs::fcntl_setfl(&open, rustix::fs::OFlags::empty()).unwrap();
+        let script = format!("exec 9>{}; (sleep 60; echo late >&9) & wait", fifo.display());
+        let run = ["-c", &script];
+        let limit = Duration::from_millis(500);
+        assert!(machine().run_within(limit, &sh(&run)).unwrap().is_none());
+        // It ends when nobody has the FIFO open for writing any more.
+        let mut written = String::new();
+        std::fs::File::from(open).read_to_string(&mut written).unwrap();
+        assert_eq!(written, "");
     }
 }

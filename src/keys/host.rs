@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::secret::SecretBytes;
 use crate::tree::Timestamp;
@@ -56,6 +57,17 @@ pub trait Host: Send + Sync {
     /// A message for people, if it cannot be started.
     fn run(&self, run: &Run<'_>) -> Result<Finished, String> {
         let _ = run;
+        Err("no programs are run here".to_owned())
+    }
+
+    /// Runs a program, without input, that may take no longer than `limit`: then it is ended, with
+    /// all that it has started, and the answer is `None`. It is not for programs that ask somebody
+    /// at the terminal, who may take their time, and cannot be reached from there.
+    ///
+    /// # Errors
+    /// A message for people, if it cannot be started.
+    fn run_within(&self, limit: Duration, run: &Run<'_>) -> Result<Option<Finished>, String> {
+        let _ = (limit, run);
         Err("no programs are run here".to_owned())
     }
 

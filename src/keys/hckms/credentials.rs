@@ -220,12 +220,8 @@ fn text(host: &dyn Host, name: &str) -> Option<Zeroizing<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::net::TcpListener;
-    use std::thread;
-
     use super::*;
-    use crate::keys::testing::Machine;
+    use crate::keys::testing::{Machine, serve};
 
     fn machine(variables: &[(&'static str, &str)], profile: Option<&str>) -> Machine {
         let machine = Machine::with(&[&[(PROFILE, "/profile")], variables].concat());
@@ -237,19 +233,7 @@ mod tests {
 
     /// Answers one request as a metadata server; returns its address.
     fn metadata_server(body: &'static str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            let mut reader = BufReader::new(listener.accept().unwrap().0);
-            let mut line = String::new();
-            while reader.read_line(&mut line).unwrap() > 2 {
-                line.clear();
-            }
-            let length = body.len();
-            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
-            reader.get_mut().write_all(answer.as_bytes()).unwrap();
-        });
-        format!("http://{address}")
+        serve(vec![("GET /openstack/latest/securitykey ", "200 OK".to_owned(), body)])
     }
 
     /// An address where nobody listens.
