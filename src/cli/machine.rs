@@ -1,10 +1,10 @@
 //! The machine, for keys: its environment, files and programs.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,12 @@ use crate::tree::Timestamp;
 
 /// How long a program may take to end once nobody talks to it any more.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether a program has ended.
+const POLL: Duration = Duration::from_millis(5);
+
+/// The most files that a directory may have whose files are all read.
+const MAX_FILES: usize = 10_000;
 
 /// The machine.
 pub struct Machine {
@@ -40,6 +46,32 @@ impl Host for Machine {
         })
     }
 
+    fn files_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+            kind @ io::ErrorKind::NotFound => io::Error::new(kind, "no such file or directory"),
+            _ => error,
+        })?;
+        if !metadata.is_dir() {
+            return Ok(vec![path.to_owned()]);
+        }
+        let mut files = Vec::new();
+        let mut folders = vec![path.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let entry = entry?;
+                let is_folder = entry.file_type()?.is_dir();
+                (if is_folder { &mut folders } else { &mut files }).push(entry.path());
+            }
+            if files.len() + folders.len() > MAX_FILES {
+                return Err(io::Error::other(format!(
+                    "there are more than {MAX_FILES} files in it"
+                )));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
     fn variable(&self, name: &str) -> Option<OsString> {
         env::variable(name)
     }
@@ -55,38 +87,23 @@ impl Host for Machine {
             return Err("the command is empty".to_owned());
         };
         let failed = |error: io::Error| not_started(program, &error);
-        let mut child = Command::new(found(program)?)
-            .args(arguments)
-            .envs(line.env.iter().copied())
-            .stdin(if line.limit.is_some() { Stdio::null() } else { Stdio::inherit() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(failed)?;
-        let output = child.stdout.take();
-        let read = move || {
-            let mut printed = SecretBytes::new();
-            output.map_or(Ok(0), |mut pipe| io::copy(&mut pipe, &mut printed)).map(|_| printed)
-        };
-        let printed = match line.limit {
-            None => read(),
-            Some(limit) => within(limit, read).unwrap_or_else(|| {
-                // Whatever it has started may keep the pipe open: nobody waits for that.
-                let _ = child.kill();
-                let _ = child.wait();
-                let message = format!("it has printed no end within {} s", limit.as_secs());
-                Err(io::Error::other(message))
+        let mut command = Command::new(found(program)?);
+        command.args(arguments).envs(line.env.iter().copied()).stdout(Stdio::piped());
+        let ended = match line.limit {
+            None => command.spawn().and_then(|mut child| {
+                let output = drain(child.stdout.take())?;
+                Ok(Ended { output, said: SecretBytes::new(), status: child.wait()? })
+            }),
+            Some(limit) => ended_within(limit, &mut command).transpose().unwrap_or_else(|| {
+                let message = format!("it has not ended within {} s", limit.as_secs());
+                Err(io::Error::new(io::ErrorKind::TimedOut, message))
             }),
         };
-        let printed = printed.map_err(|error| format!("`{program}`: {error}"))?;
-        if line.limit.is_some() {
-            end_soon(&mut child);
-        }
-        let status = child.wait().map_err(failed)?;
+        let Ended { output, status, .. } = ended.map_err(failed)?;
         if !status.success() {
             return Err(format!("`{program}` failed: {status}"));
         }
-        Ok(printed)
+        Ok(output)
     }
 
     fn run(&self, run: &Run<'_>) -> Result<Finished, String> {
@@ -100,12 +117,16 @@ impl Host for Machine {
             child.wait_with_output()
         });
         let output = output.map_err(failed)?;
-        let failure = (!output.status.success()).then(|| output.status.to_string());
-        Ok(Finished {
-            output: SecretBytes::from(output.stdout),
-            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            failure,
-        })
+        let (said, status) = (SecretBytes::from(output.stderr), output.status);
+        Ok(Ended { output: SecretBytes::from(output.stdout), said, status }.finished())
+    }
+
+    fn run_within(&self, limit: Duration, run: &Run<'_>) -> Result<Option<Finished>, String> {
+        let mut command = command(run)?;
+        command.stderr(Stdio::piped());
+        let ended = ended_within(limit, &mut command);
+        let ended = ended.map_err(|error| not_started(run.program, &error))?;
+        Ok(ended.map(Ended::finished))
     }
 
     fn converse(&self, run: &Run<'_>, talk: &mut Talk<'_>) -> Result<(), String> {
@@ -152,6 +173,62 @@ impl Host for Machine {
     }
 }
 
+/// A program that has ended.
+struct Ended {
+    output: SecretBytes,
+    said: SecretBytes,
+    status: ExitStatus,
+}
+
+impl Ended {
+    fn finished(self) -> Finished {
+        Finished {
+            output: self.output,
+            said: String::from_utf8_lossy(&self.said).trim().to_owned(),
+            failure: (!self.status.success()).then(|| self.status.to_string()),
+        }
+    }
+}
+
+/// Runs a program without input; `None` if it took longer than `limit` and was ended, with all that
+/// it has started.
+fn ended_within(limit: Duration, command: &mut Command) -> io::Result<Option<Ended>> {
+    let started = Instant::now();
+    let mut child = os::run::apart(command.stdin(Stdio::null())).spawn()?;
+    let left = || limit.saturating_sub(started.elapsed());
+    let pipes = reader(child.stdout.take())
+        .and_then(|output| reader(child.stderr.take()).map(|said| (output, said)));
+    let (output, said) = pipes.inspect_err(|_| os::run::end_group(&mut child))?;
+    // Its pipes are closed when it ends, with all that it has started.
+    if let Ok(output) = output.recv_timeout(left()) {
+        let said = said.recv_timeout(left()).unwrap_or_else(|_| SecretBytes::new());
+        while started.elapsed() < limit {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(Ended { output, said, status }));
+            }
+            thread::sleep(POLL);
+        }
+    }
+    os::run::end_group(&mut child);
+    Ok(None)
+}
+
+/// Reads all of a pipe, in a thread: who waits for it may stop waiting.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> io::Result<Receiver<SecretBytes>> {
+    let (sender, receiver) = mpsc::channel();
+    // Where nobody waits any more, nobody gets it; and what is cut off is not an end.
+    let read = move || drain(pipe).map(|text| drop(sender.send(text)));
+    thread::Builder::new().spawn(read)?;
+    Ok(receiver)
+}
+
+/// Reads all of a pipe, if there is one.
+fn drain(pipe: Option<impl Read>) -> io::Result<SecretBytes> {
+    let mut text = SecretBytes::new();
+    pipe.map_or(Ok(0), |mut pipe| io::copy(&mut pipe, &mut text))?;
+    Ok(text)
+}
+
 /// Returns a program with its arguments and pipes.
 fn command(run: &Run<'_>) -> Result<Command, String> {
     let mut command = Command::new(found(run.program)?);
@@ -177,17 +254,6 @@ fn not_started(program: &str, error: &io::Error) -> String {
     format!("`{program}` could not be run: {error}")
 }
 
-/// Returns what a thread makes; `None` if that takes longer than `limit`.
-fn within<T: Send + 'static>(
-    limit: Duration,
-    make: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, receiver) = mpsc::channel();
-    // Who has given up waiting does not mind that nothing is sent.
-    thread::Builder::new().spawn(move || drop(sender.send(make()))).ok()?;
-    receiver.recv_timeout(limit).ok()
-}
-
 /// Waits for a program to end, and ends it if it does not.
 fn end_soon(child: &mut Child) {
     let started = Instant::now();
@@ -198,6 +264,9 @@ fn end_soon(child: &mut Child) {
             let _ = child.wait();
             return;
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(POLL);
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

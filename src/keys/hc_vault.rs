@@ -8,6 +8,7 @@ mod access;
 mod client;
 #[cfg(feature = "publish")]
 mod server;
+mod settings;
 
 use std::fmt;
 use std::sync::Arc;

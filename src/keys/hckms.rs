@@ -1,12 +1,13 @@
 //! `HuaweiCloud` KMS: `REGION:UUID`.
 //!
 //! The region says which server is asked ([`endpoint`]); the user's access key
-//! ([`credentials`]) signs every request ([`signature`]) and is never sent itself, so that a file,
+//! ([`credentials`], or one had by a [`login`]) signs every request ([`signature`]) and is never sent itself, so that a file,
 //! which names the region, cannot choose who gets anything.
 
 mod client;
 mod credentials;
 mod endpoint;
+mod login;
 mod signature;
 
 use std::fmt;

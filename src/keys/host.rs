@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::secret::SecretBytes;
@@ -19,6 +19,16 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If it cannot be read, or is longer.
     fn read_file(&self, path: &Path, limit: usize) -> io::Result<SecretBytes>;
+
+    /// Returns the paths of all files in a directory, and in the directories in it, in the order of
+    /// their names. A link is a file, whatever it leads to; a path to a file is that file.
+    ///
+    /// # Errors
+    /// If a directory cannot be read, or has too many files in it.
+    fn files_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let _ = path;
+        Err(io::ErrorKind::NotFound.into())
+    }
 
     /// Returns a variable of the environment, also an empty one.
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -47,6 +57,17 @@ pub trait Host: Send + Sync {
     /// A message for people, if it cannot be started.
     fn run(&self, run: &Run<'_>) -> Result<Finished, String> {
         let _ = run;
+        Err("no programs are run here".to_owned())
+    }
+
+    /// Runs a program, without input, that may take no longer than `limit`: then it is ended, with
+    /// all that it has started, and the answer is `None`. It is not for programs that ask somebody
+    /// at the terminal, who may take their time, and cannot be reached from there.
+    ///
+    /// # Errors
+    /// A message for people, if it cannot be started.
+    fn run_within(&self, limit: Duration, run: &Run<'_>) -> Result<Option<Finished>, String> {
+        let _ = (limit, run);
         Err("no programs are run here".to_owned())
     }
 

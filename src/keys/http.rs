@@ -2,7 +2,11 @@
 //!
 //! A blocking client: nothing else has to run for a wrapped key to be sent to a server, and keys that
 //! are asked together have a thread each already. Redirects are not followed, because the next server
-//! would get the token; answers are bounded; no error shows a header or a body.
+//! would get the token; answers are bounded; no error shows a header or a body. Proxies are those of
+//! the environment ([`proxy`]).
+
+mod proxy;
+mod server_name;
 
 use std::io;
 use std::net::IpAddr;
@@ -16,9 +20,11 @@ use ureq::tls::{
     Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
 };
 use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, AsSendBody};
 use zeroize::Zeroizing;
 
+pub(super) use self::proxy::Proxies;
 use super::Host;
 use crate::secret::SecretBytes;
 
@@ -47,6 +53,8 @@ pub(super) enum Authorities<'p> {
     System,
     /// Those of a file alone.
     File(&'p Path),
+    /// Those of all files in a directory, and in the directories in it.
+    Directory(&'p Path),
     /// Those of a text alone.
     Pem {
         /// What the text is called in messages.
@@ -65,13 +73,15 @@ pub(super) struct Tls<'p> {
     pub(super) client: Option<(&'p Path, &'p Path)>,
     /// Whether the server may be anybody.
     pub(super) is_unchecked: bool,
+    /// `https://NAME`: what the server is called in its certificate, if not as in its address.
+    pub(super) name: Option<http::Uri>,
 }
 
-/// A client with connections that are used again. A clone is the same client. What goes to this
-/// machine goes past the proxy of the environment, as with Go's clients: it would carry a token off.
+/// A client with connections that are used again. A clone is the same client.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     agent: Agent,
+    proxies: Proxies,
     connect: Duration,
     total: Duration,
 }
@@ -121,14 +131,27 @@ impl Client {
     /// Returns a client.
     ///
     /// # Errors
-    /// A message for people, if a file of `tls` is not as it should be.
+    /// A message for people, if a file of `tls` or a proxy is not as it should be.
     pub(super) fn new(host: &dyn Host, tls: &Tls<'_>) -> Result<Client, String> {
+        Client::through(Proxies::of_environment(host)?, host, tls)
+    }
+
+    /// Returns a client that asks over these proxies.
+    ///
+    /// # Errors
+    /// A message for people, if a file of `tls` is not as it should be.
+    pub(super) fn through(
+        proxies: Proxies,
+        host: &dyn Host,
+        tls: &Tls<'_>,
+    ) -> Result<Client, String> {
         let mut config = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .root_certs(match tls.authorities {
                 Authorities::System => system_certificates(),
                 Authorities::File(path) => specific(certificates(host, path)?),
+                Authorities::Directory(path) => specific(certificates_in(host, path)?),
                 Authorities::Pem { name, pem } => specific(all_certificates(name, pem)?),
             })
             .disable_verification(tls.is_unchecked);
@@ -139,8 +162,16 @@ impl Client {
                 .map_err(|_| format!("`{}` holds no private key", key.display()))?;
             config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
         }
-        let agent = settings().tls_config(config.build()).build().into();
-        Ok(Client { agent, connect: CONNECT, total: TOTAL })
+        let settings = settings().proxy(proxies.usual().cloned()).tls_config(config.build());
+        let agent = match &tls.name {
+            None => settings.build().into(),
+            Some(name) => Agent::with_parts(
+                settings.build(),
+                server_name::connector(name.clone()),
+                DefaultResolver::default(),
+            ),
+        };
+        Ok(Client { agent, proxies, connect: CONNECT, total: TOTAL })
     }
 
     /// Returns the same client, which waits for an answer no longer than `limit`.
@@ -153,8 +184,8 @@ impl Client {
     /// without TLS, never over a proxy, and with little patience, because mostly there is none.
     #[cfg(any(feature = "azure", feature = "gcp"))]
     pub(super) fn nearby() -> Client {
-        let agent = settings().proxy(None).build().into();
-        Client { agent, connect: CONNECT_NEARBY, total: TOTAL }
+        let agent = settings().build().into();
+        Client { agent, proxies: Proxies::default(), connect: CONNECT_NEARBY, total: TOTAL }
     }
 
     /// Sends a request and waits for the answer.
@@ -182,14 +213,15 @@ impl Client {
         &self,
         message: http::Request<S>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let is_here = is_loopback(message.uri());
+        let proxy = self.proxies.of(message.uri());
         let mut limited = self
             .agent
             .configure_request(message)
             .timeout_connect(Some(self.connect))
             .timeout_global(Some(self.total));
-        if is_here {
-            limited = limited.proxy(None);
+        // Where it is the usual one, connections are used again.
+        if proxy != self.proxies.usual() {
+            limited = limited.proxy(proxy.cloned());
         }
         self.agent.run(limited.build())
     }
@@ -198,6 +230,8 @@ impl Client {
 /// Returns what is the same for all clients.
 fn settings() -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
+        // Not those that ureq finds in the environment, by other rules.
+        .proxy(None)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
@@ -240,6 +274,19 @@ fn specific(all: Vec<Certificate<'static>>) -> RootCerts {
 /// Reads the certificates of a file.
 fn certificates(host: &dyn Host, path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     all_certificates(&path.display().to_string(), &read(host, path)?)
+}
+
+/// Reads the certificates of the files in a directory, each of which has to have some.
+fn certificates_in(host: &dyn Host, path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let failed = |error: io::Error| format!("`{}` cannot be read: {error}", path.display());
+    let mut all = Vec::new();
+    for file in host.files_in(path).map_err(failed)? {
+        all.append(&mut certificates(host, &file)?);
+    }
+    if all.is_empty() {
+        return Err(format!("`{}` holds no certificate", path.display()));
+    }
+    Ok(all)
 }
 
 /// Reads the certificates of a text that is called `name`.

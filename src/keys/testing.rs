@@ -1,10 +1,12 @@
-//! A machine of variables and files, for the tests of kinds.
+//! A machine of variables and files, and a small server, for the tests of kinds.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use super::{CommandLine, Host};
 use crate::secret::SecretBytes;
@@ -66,4 +68,27 @@ impl Host for Machine {
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(NOW.unsigned_abs())
     }
+}
+
+/// Answers one request after the other, each with a status and headers and a body, and refuses those
+/// that have not the line `wanted`, if there is one; returns the address.
+pub(super) fn serve(answers: Vec<(&'static str, String, &'static str)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (wanted, mut head, body) in answers {
+            let mut reader = BufReader::new(listener.accept().unwrap().0);
+            let mut request = String::new();
+            while reader.read_line(&mut request).unwrap() > 2 {}
+            if !request.contains(wanted) {
+                head = "403 Refused".to_owned();
+            }
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    format!("http://{address}")
 }

@@ -1,6 +1,8 @@
 //! Vault's transit engine: a real `OpenBao` server, and stand-ins for what it does not do on demand.
 //! It is long because each failure and each setting has a test of a few lines.
 
+mod connection;
+
 use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -587,23 +589,68 @@ fn a_setting_that_cannot_be_used_is_named() {
     for (name, value, reason) in [
         ("VAULT_CACERT", "plain.yaml", "`plain.yaml` holds no certificate"),
         ("VAULT_CACERT", "gone.pem", "`gone.pem` cannot be read: no such file"),
-        (
-            "VAULT_CAPATH",
-            "/etc/certificates",
-            "VAULT_CAPATH is not supported: put the certificates into one file, and name it in \
-             VAULT_CACERT",
-        ),
+        ("VAULT_CACERT_BYTES", "canary", "`VAULT_CACERT_BYTES` holds no certificate"),
+        ("VAULT_CAPATH", "gone", "`gone` cannot be read: no such file or directory"),
+        ("VAULT_CAPATH", "empty", "`empty` holds no certificate"),
+        ("VAULT_CAPATH", "plain.yaml", "`plain.yaml` holds no certificate"),
+        ("VAULT_CAPATH", ".", "`./plain.yaml` holds no certificate"),
         (
             "VAULT_CLIENT_CERT",
             "client.pem",
             "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY belong together: set both",
         ),
         ("VAULT_SKIP_VERIFY", "maybe", "VAULT_SKIP_VERIFY is neither `true` nor `false`"),
+        ("VAULT_SRV_LOOKUP", "maybe", "VAULT_SRV_LOOKUP is neither `true` nor `false`"),
+        (
+            "VAULT_DISABLE_REDIRECTS",
+            "maybe",
+            "VAULT_DISABLE_REDIRECTS is neither `true` nor `false`",
+        ),
+        ("VAULT_TLS_SERVER_NAME", "a b", "VAULT_TLS_SERVER_NAME is no name of a server"),
+        ("VAULT_TLS_SERVER_NAME", "vault:8200", "VAULT_TLS_SERVER_NAME is no name of a server"),
+        (
+            "VAULT_WRAP_TTL",
+            "60",
+            "VAULT_WRAP_TTL has the server wrap its answers, and no key would be in them: unset it \
+             for this program",
+        ),
+        (
+            "VAULT_RATE_LIMIT",
+            "often",
+            "VAULT_RATE_LIMIT is no number of requests a second: `10`, or `10:20` for 20 at once",
+        ),
+        (
+            "VAULT_HEADERS",
+            "canary",
+            r#"VAULT_HEADERS is no JSON object with texts: `{"X-Team":"a"}`"#,
+        ),
+        (
+            "VAULT_HEADERS",
+            r#"{"X-Team": 1}"#,
+            r#"VAULT_HEADERS is no JSON object with texts: `{"X-Team":"a"}`"#,
+        ),
+        (
+            "VAULT_HEADERS",
+            r#"{"x-vault-token": "canary"}"#,
+            "VAULT_HEADERS: `x-vault-token` is for Vault's programs alone",
+        ),
+        ("VAULT_HEADERS", r#"{"a": "b\n"}"#, "VAULT_HEADERS: entry 1 is no header"),
+        (
+            "VAULT_PROXY_ADDR",
+            "ftp://canary@proxy.example",
+            "VAULT_PROXY_ADDR is no address of a proxy: `http://proxy.example.com:8080`",
+        ),
+        (
+            "HTTPS_PROXY",
+            "ftp://canary@proxy.example",
+            "HTTPS_PROXY is no address of a proxy: `http://proxy.example.com:8080`",
+        ),
         ("VAULT_CLIENT_TIMEOUT", "soon", "VAULT_CLIENT_TIMEOUT is no time: `30`, `30s` or `1m30s`"),
         ("VAULT_MAX_RETRIES", "few", "VAULT_MAX_RETRIES is no number"),
         ("VAULT_ADDR", "vault", "VAULT_ADDR is no address of a server: it has no scheme"),
     ] {
         let sandbox = sandbox();
+        fs::create_dir(sandbox.path("empty")).unwrap();
         sandbox.env(name, value);
         let message = refusal(&sandbox, &key);
         assert!(message.ends_with(&format!("'transit/encrypt/dev': {reason}]\n")), "{message}");

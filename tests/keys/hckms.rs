@@ -15,39 +15,81 @@ use crate::sandbox::Sandbox;
 /// The secret key; the sandbox finds it in messages.
 const SECRET: &str = "secret-canary";
 
+/// The tokens of a login: what it begins with, and what signs in the end.
+const ID_TOKEN: &str = "id-canary";
+const SUBJECT_TOKEN: &str = "subject-canary";
+const SECURITY_TOKEN: &str = "security-canary";
+
 const KEY: &str = "tr-west-1:12345678-1234-1234-1234-123456789012";
 
 /// Starts a KMS, which is IAM too. It wraps by reversing.
 fn kms() -> StandIn {
-    StandIn::start(|asked| {
-        if asked.header("authorization") != Some(&authorization(asked)) {
-            let body = json!({ "error_code": "APIGW.0301", "error_msg": "wrong signature" });
-            return Reply::json(401, body.to_string());
+    StandIn::start(answer)
+}
+
+/// Answers a login by an identity provider.
+fn login(asked: &Asked) -> Option<Reply> {
+    let body: serde_json::Value = serde_json::from_str(&asked.body).ok()?;
+    let reply = match &*asked.path {
+        "/v3.0/OS-AUTH/id-token/tokens" => {
+            let expected = json!({ "auth": { "id_token": { "id": ID_TOKEN } } });
+            if (asked.header("x-idp-id"), body) != (Some("us"), expected) {
+                let text = format!("who is {ID_TOKEN}?");
+                let body = json!({ "error": { "code": 401, "message": text } });
+                return Some(Reply::json(401, body.to_string()));
+            }
+            Reply::json(201, r#"{"token":{"expires_at":"2100-01-01T00:00:00.000000Z"}}"#)
+                .header("X-Subject-Token", SUBJECT_TOKEN)
         }
-        if asked.path == "/v3/projects?name=tr-west-1" {
-            return Reply::json(200, r#"{"projects":[{"id":"found","name":"tr-west-1"}]}"#);
+        "/v3.0/OS-CREDENTIAL/securitytokens" => {
+            let token = json!({ "id": SUBJECT_TOKEN, "duration_seconds": 21600 });
+            let expected = json!({ "identity": { "methods": ["token"], "token": token } });
+            assert_eq!(body["auth"], expected);
+            let key = json!({
+                "access": "temporary",
+                "secret": SECRET,
+                "securitytoken": SECURITY_TOKEN,
+                "expires_at": "2100-01-01T00:00:00.000000Z",
+            });
+            Reply::json(201, json!({ "credential": key }).to_string())
         }
-        let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
-        if body["key_id"] != KEY.split_once(':').unwrap().1 {
-            let body = json!({ "error": { "error_code": "KMS.0205", "error_msg": "no such key" } });
-            return Reply::json(404, body.to_string());
-        }
-        assert_eq!(body["encryption_algorithm"], "SYMMETRIC_DEFAULT");
-        let reversed = |name: &str| {
-            let mut bytes = BASE64_STANDARD.decode(body[name].as_str()?).ok()?;
-            bytes.reverse();
-            Some(BASE64_STANDARD.encode(bytes))
-        };
-        let answer = match asked.path.rsplit('/').next() {
-            Some("encrypt-data") => reversed("plain_text").map(|text| json!({"cipher_text": text})),
-            _ => reversed("cipher_text").map(|text| json!({ "plain_text": text })),
-        };
-        let refused = json!({ "error": { "code": 400, "message": "no ciphertext" } });
-        answer.map_or_else(
-            || Reply::json(400, refused.to_string()),
-            |answer| Reply::json(200, answer.to_string()),
-        )
-    })
+        _ => return None,
+    };
+    // SOPS takes no answer without one.
+    Some(reply.header("X-Request-Id", "1"))
+}
+
+fn answer(asked: &Asked) -> Reply {
+    if let Some(reply) = login(asked) {
+        return reply;
+    }
+    if asked.header("authorization") != Some(&authorization(asked)) {
+        let body = json!({ "error_code": "APIGW.0301", "error_msg": "wrong signature" });
+        return Reply::json(401, body.to_string());
+    }
+    if asked.path == "/v3/projects?name=tr-west-1" {
+        return Reply::json(200, r#"{"projects":[{"id":"found","name":"tr-west-1"}]}"#);
+    }
+    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    if body["key_id"] != KEY.split_once(':').unwrap().1 {
+        let body = json!({ "error": { "error_code": "KMS.0205", "error_msg": "no such key" } });
+        return Reply::json(404, body.to_string());
+    }
+    assert_eq!(body["encryption_algorithm"], "SYMMETRIC_DEFAULT");
+    let reversed = |name: &str| {
+        let mut bytes = BASE64_STANDARD.decode(body[name].as_str()?).ok()?;
+        bytes.reverse();
+        Some(BASE64_STANDARD.encode(bytes))
+    };
+    let answer = match asked.path.rsplit('/').next() {
+        Some("encrypt-data") => reversed("plain_text").map(|text| json!({"cipher_text": text})),
+        _ => reversed("cipher_text").map(|text| json!({ "plain_text": text })),
+    };
+    let refused = json!({ "error": { "code": 400, "message": "no ciphertext" } });
+    answer.map_or_else(
+        || Reply::json(400, refused.to_string()),
+        |answer| Reply::json(200, answer.to_string()),
+    )
 }
 
 /// Returns what the header `Authorization` has to be.
@@ -311,4 +353,122 @@ fn a_server_that_is_not_there_or_answers_nonsense_is_said() {
     let message = refusal(&sandbox, KEY);
     let expected = "status 400: the reason repeats a secret, and is not shown";
     assert!(message.ends_with(expected), "{message}");
+}
+
+/// Returns a KMS with a certificate, and a sandbox that trusts it and has an id token instead of an
+/// access key.
+fn federated() -> (StandIn, Sandbox) {
+    let kms = StandIn::start_tls(&[], answer);
+    let sandbox = sandbox(&kms.url());
+    sandbox.no_env("HUAWEICLOUD_SDK_AK").no_env("HUAWEICLOUD_SDK_SK");
+    sandbox.env("SSL_CERT_FILE", sandbox.write("ca.pem", kms.certificate()));
+    sandbox.write("token", format!("{ID_TOKEN}\n"));
+    (kms, sandbox)
+}
+
+fn log_in(sandbox: &Sandbox, kms: &StandIn) {
+    sandbox
+        .env("HUAWEICLOUD_SDK_IDP_ID", "us")
+        .env("HUAWEICLOUD_SDK_ID_TOKEN_FILE", "token")
+        // For SOPS, a host alone.
+        .env("HUAWEICLOUD_SDK_IAM_ENDPOINT", kms.url().replace("https://", ""));
+}
+
+/// Checks that a file goes both ways, and how often each address was asked for by encfile.
+#[track_caller]
+fn assert_logged_in(sandbox: &Sandbox, kms: &StandIn) {
+    let before = kms.asked().len();
+    encrypt(sandbox, "f.yaml");
+    let asked = &kms.asked()[before..];
+    let paths: Vec<&str> = asked.iter().map(|asked| &*asked.path).collect();
+    let (token, key) = ("/v3.0/OS-AUTH/id-token/tokens", "/v3.0/OS-CREDENTIAL/securitytokens");
+    assert_eq!(paths, [token, key, "/v1.0/project/kms/encrypt-data"]);
+    assert_eq!(asked[2].header("x-security-token"), Some(SECURITY_TOKEN));
+    sandbox.real_sops(["decrypt", "f.yaml"]).go().success().stdout("a: canary\n");
+    let theirs = sandbox.real_sops(["encrypt", "--hckms", KEY, "plain.yaml"]).go().success();
+    sandbox.write("theirs.yaml", theirs.into_stdout());
+    sandbox.encfile(["decrypt", "theirs.yaml"]).go().success().stdout("a: canary\n");
+    std::fs::remove_file(sandbox.path("f.yaml")).unwrap();
+}
+
+#[test]
+fn an_identity_provider_of_the_environment_logs_in() {
+    let (kms, sandbox) = federated();
+    log_in(&sandbox, &kms);
+    assert_logged_in(&sandbox, &kms);
+    // It comes before an access key, as in the SDK.
+    sandbox.env("HUAWEICLOUD_SDK_AK", "access").env("HUAWEICLOUD_SDK_SK", "wrong-canary");
+    assert_logged_in(&sandbox, &kms);
+}
+
+#[test]
+fn an_identity_provider_of_the_profile_logs_in() {
+    let (kms, sandbox) = federated();
+    sandbox.no_env("HUAWEICLOUD_SDK_PROJECT_ID");
+    let profile = format!(
+        "[global]\nak = other\nsk = other\n[basic]\nidp_id = us\nid_token_file = token\n\
+         project_id = project\niam_endpoint = {}\nak = access\nsk = wrong\n",
+        kms.url()
+    );
+    let profile = sandbox.write("credentials", profile);
+    sandbox.env("HUAWEICLOUD_SDK_CREDENTIALS_FILE", profile);
+    assert_logged_in(&sandbox, &kms);
+}
+
+#[test]
+fn one_login_serves_all_keys() {
+    let (kms, sandbox) = federated();
+    log_in(&sandbox, &kms);
+    encrypt(&sandbox, "f.yaml");
+    let before = kms.asked().len();
+    sandbox.encfile(["rotate", "--in-place", "f.yaml"]).go().success();
+    assert_eq!(kms.asked().len() - before, 4);
+}
+
+#[test]
+fn a_login_that_fails_is_said_and_ends_the_search() {
+    let (kms, sandbox) = federated();
+    log_in(&sandbox, &kms);
+    let credentials = "failed to get HuaweiCloud credentials: HUAWEICLOUD_SDK_IDP_ID: ";
+    let url = format!("{}/v3.0/OS-AUTH/id-token/tokens", kms.url());
+    for (name, value, reason) in [
+        (
+            "HUAWEICLOUD_SDK_IDP_ID",
+            "other",
+            format!("POST {url}: status 401: the reason repeats a secret, and is not shown"),
+        ),
+        (
+            "HUAWEICLOUD_SDK_ID_TOKEN_FILE",
+            "gone",
+            "the id token `gone` cannot be read: no such file".to_owned(),
+        ),
+        ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", "/dev/null", "`/dev/null` holds no id token".to_owned()),
+        (
+            "HUAWEICLOUD_SDK_IAM_ENDPOINT",
+            "http://iam.example",
+            "`http://iam.example` was not contacted, because everybody on the way could read the \
+             id token; use https"
+                .to_owned(),
+        ),
+    ] {
+        log_in(&sandbox, &kms);
+        sandbox.env(name, value);
+        assert_eq!(refusal(&sandbox, KEY), format!("{credentials}{reason}"));
+    }
+}
+
+#[test]
+fn an_answer_to_a_login_without_what_is_asked_for_is_said() {
+    for (is_first, what) in [(true, "token"), (false, "access key")] {
+        let iam = StandIn::start(move |_| {
+            let reply = Reply::json(201, "{}");
+            if is_first { reply } else { reply.header("X-Subject-Token", SUBJECT_TOKEN) }
+        });
+        let sandbox = sandbox(&iam.url());
+        sandbox.write("token", ID_TOKEN);
+        log_in(&sandbox, &iam);
+        sandbox.env("HUAWEICLOUD_SDK_IAM_ENDPOINT", iam.url());
+        let message = refusal(&sandbox, KEY);
+        assert!(message.ends_with(&format!(": there is no {what} in the answer")), "{message}");
+    }
 }

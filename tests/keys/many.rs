@@ -241,7 +241,7 @@ fn a_service_is_asked_for_what_a_command_opens_and_nothing_else() {
     let service = Service::new();
     let sandbox = &service.sandbox;
     sandbox.env("VAULT_ADDR", service.server.url());
-    let text = sandbox.read_bytes("00.yaml");
+    let text = sandbox.read_bytes("000.yaml");
     // Checks how often the service is asked, of any key.
     let asks = |expected: usize, command: &dyn Fn()| {
         let before = service.server.asked().len();
@@ -251,25 +251,25 @@ fn a_service_is_asked_for_what_a_command_opens_and_nothing_else() {
 
     // Whoever names a file otherwise, or sends it, opens one file.
     asks(1, &|| {
-        let run = sandbox.encfile(["decrypt", "--filename-override", "00.yaml", "-"]);
+        let run = sandbox.encfile(["decrypt", "--filename-override", "000.yaml", "-"]);
         run.stdin(Stdin::Pipe(text.clone())).go().success().stdout(PLAIN);
     });
     asks(1, &|| {
-        let run = sandbox.encfile(["decrypt", "--filename-override", "no/where.yaml", "00.yaml"]);
+        let run = sandbox.encfile(["decrypt", "--filename-override", "no/where.yaml", "000.yaml"]);
         run.go().success().stdout(PLAIN);
     });
     asks(1, &|| {
-        let run = sandbox.as_sops(["decrypt", "00.yaml", "01.yaml"]).go().success();
+        let run = sandbox.as_sops(["decrypt", "000.yaml", "001.yaml"]).go().success();
         run.stdout(PLAIN);
     });
     // Two data keys, and two to wrap.
     asks(4, &|| {
-        let files = ["rotate", "-i", "--filename-override", "x.yaml", "38.yaml", "39.yaml"];
+        let files = ["rotate", "-i", "--filename-override", "x.yaml", "198.yaml", "199.yaml"];
         sandbox.encfile(files).go().success();
     });
     asks(0, &|| {
-        sandbox.encfile(["filestatus", "00.yaml"]).go().success();
-        sandbox.encfile(["check", "00.yaml", "01.yaml"]).go();
+        sandbox.encfile(["filestatus", "000.yaml"]).go().success();
+        sandbox.encfile(["check", "000.yaml", "001.yaml"]).go();
         sandbox.encfile(["decrypt", "nowhere.yaml", "neither.yaml"]).go().failure();
     });
 }

@@ -3,12 +3,12 @@
 //! A child stays in our process group, so that the terminal's job control works as for any program;
 //! what the terminal's keys send has reached it as well. Every other signal was sent to us, and is
 //! passed on. Unlike an editor ([`super::editor_process`]), a command is never killed: it ends when
-//! it wants to, and we after it.
+//! it wants to, and we after it. Programs of ours that nobody sees are apart ([`apart`]).
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,26 @@ pub fn program(path: &Path, name: &OsStr) -> Command {
 /// Starts a command that nobody waits for, without standard streams, in a process group of its own.
 pub fn start(command: &mut Command) -> io::Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    apart(command).spawn().map(drop)
+}
+
+/// Gives a command a process group of its own, which [`end_group`] can end.
+pub fn apart(command: &mut Command) -> &mut Command {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
-    command.spawn().map(drop)
+    command
+}
+
+/// Ends a command that was started [`apart`], with all that it has started, and waits for it.
+pub fn end_group(child: &mut Child) {
+    // What has ended just now needs not be ended.
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(child),
+        rustix::process::Signal::KILL,
+    );
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 #[cfg(unix)]

@@ -33,6 +33,8 @@ const TENANT: &str = "AZURE_TENANT_ID";
 pub(super) const CLIENT: &str = "AZURE_CLIENT_ID";
 const SECRET: &str = "AZURE_CLIENT_SECRET";
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+const USER: &str = "AZURE_USERNAME";
+const PASSWORD: &str = "AZURE_PASSWORD";
 const SEND_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN";
 const FEDERATED_TOKEN: &str = "AZURE_FEDERATED_TOKEN_FILE";
 /// Tenants besides that of the environment for which a token may be had: names with commas, or `*`.
@@ -43,6 +45,19 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 /// How long a signed proof counts, in seconds.
 const PROOF_LIFE: i64 = 600;
+
+/// How long a program may take for a token, as in Azure's own libraries.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(10);
+
+/// What PowerShell runs: the modules before version 5 have tokens as plain text, later ones as what
+/// has to be taken out of memory that is guarded. Names are variables, so that none is read as code.
+const POWERSHELL: &str = "$ErrorActionPreference = 'Stop'; \
+    Import-Module Az.Accounts -MinimumVersion 2.2.0; \
+    $answer = Get-AzAccessToken -ResourceUrl $env:ENCFILE_RESOURCE -TenantId $env:ENCFILE_TENANT \
+    -WarningAction Ignore; \
+    $token = $answer.Token; \
+    if ($token -is [securestring]) { $token = [Net.NetworkCredential]::new('', $token).Password }; \
+    @{ token = $token; end = $answer.ExpiresOn.ToUnixTimeSeconds() } | ConvertTo-Json";
 
 /// The longest file that is read, in bytes.
 const MAX_FILE: usize = 1 << 20;
@@ -103,6 +118,12 @@ const SOURCES: &[Source] = &[
         is_program: true,
         ask: of_azd,
     },
+    Source {
+        name: "AzurePowerShellCredential",
+        title: "Azure PowerShell",
+        is_program: true,
+        ask: of_powershell,
+    },
 ];
 
 /// Asks place after place for a token; `report` says what became of each.
@@ -142,7 +163,8 @@ fn chosen(host: &dyn Host) -> Result<Vec<&'static Source>, String> {
     Ok(chosen)
 }
 
-/// An identity with a secret or a certificate.
+/// An identity with a secret or a certificate, or a user with a password, whom Microsoft lets in
+/// without more in few places.
 fn of_environment(asking: &Asking<'_>) -> Result<Place, String> {
     let host = asking.host;
     let Some((tenant, id)) = named_client(asking)? else {
@@ -163,7 +185,17 @@ fn of_environment(asking: &Asking<'_>) -> Result<Place, String> {
             [("client_assertion_type", ASSERTION), ("client_assertion", assertion.as_str())];
         return log_in(asking, &url, &id, &proof).map(Place::Token);
     }
-    Ok(Place::Nothing(format!("neither {SECRET} nor {CERTIFICATE} is set")))
+    match (setting(host, USER), setting(host, PASSWORD)) {
+        (Some(user), Some(password)) => {
+            let proof = [("username", user.as_str()), ("password", password.as_str())];
+            token_for(asking, &url, "password", &id, &proof).map(Place::Token)
+        }
+        (Some(_), None) => Err(format!("{USER} is set, and {PASSWORD} is not")),
+        (None, _) => {
+            let all = format!("{SECRET}, {CERTIFICATE}, or {USER} and {PASSWORD}");
+            Ok(Place::Nothing(format!("none of {all} is set")))
+        }
+    }
 }
 
 /// An identity that proves itself by the token of the cluster, or of the build, that it runs in.
@@ -226,9 +258,18 @@ fn log_in(
     id: &str,
     proof: &[(&str, &str)],
 ) -> Result<Token, String> {
+    token_for(asking, url, "client_credentials", id, proof)
+}
+
+fn token_for(
+    asking: &Asking<'_>,
+    url: &str,
+    grant: &str,
+    id: &str,
+    proof: &[(&str, &str)],
+) -> Result<Token, String> {
     let scope = format!("{}/.default", asking.challenge.resource);
-    let mut fields =
-        vec![("grant_type", "client_credentials"), ("client_id", id), ("scope", &scope)];
+    let mut fields = vec![("grant_type", grant), ("client_id", id), ("scope", &scope)];
     fields.extend_from_slice(proof);
     let answer = bearer::post_form(asking.client, url, &[], &fields)?;
     let answer: TokenAnswer = bearer::read(url, &answer)?;
@@ -265,7 +306,13 @@ pub(super) fn certificate_proof(
         "typ": "JWT",
         "x5t#S256": BASE64_URL_SAFE_NO_PAD.encode(thumbprint),
     });
-    if setting(host, SEND_CHAIN).is_some_and(|text| matches!(text.as_str(), "1" | "true")) {
+    let sends_chain = match setting(host, SEND_CHAIN).map(|text| text.to_ascii_lowercase()) {
+        None => false,
+        Some(text) if matches!(&*text, "1" | "true") => true,
+        Some(text) if matches!(&*text, "0" | "false") => false,
+        Some(_) => return Err(format!("{SEND_CHAIN} is neither `true` nor `false`")),
+    };
+    if sends_chain {
         let encode = |one| base64::prelude::BASE64_STANDARD.encode(one);
         header["x5c"] = chain.iter().map(encode).collect();
     }
@@ -295,7 +342,7 @@ fn of_az(asking: &Asking<'_>) -> Result<Place, String> {
     let Challenge { resource, tenant } = asking.challenge;
     let arguments =
         ["account", "get-access-token", "-o", "json", "--resource", resource, "--tenant", tenant];
-    let printed: Printed = match printed(asking.host, "az", &arguments)? {
+    let printed: Printed = match printed(asking.host, "az", &arguments, &[])? {
         Some(printed) => printed,
         None => return Ok(Place::Nothing("there is no `az` in `PATH`".to_owned())),
     };
@@ -314,7 +361,7 @@ fn of_azd(asking: &Asking<'_>) -> Result<Place, String> {
     let scope = format!("{resource}/.default");
     let arguments =
         ["auth", "token", "-o", "json", "--no-prompt", "--scope", &scope, "--tenant-id", tenant];
-    let printed: Printed = match printed(asking.host, "azd", &arguments)? {
+    let printed: Printed = match printed(asking.host, "azd", &arguments, &[])? {
         Some(printed) => printed,
         None => return Ok(Place::Nothing("there is no `azd` in `PATH`".to_owned())),
     };
@@ -322,14 +369,42 @@ fn of_azd(asking: &Asking<'_>) -> Result<Place, String> {
     Ok(Place::Token(Token::new(&printed.token, asking.now, None)))
 }
 
+/// The login of `Connect-AzAccount`, in PowerShell.
+fn of_powershell(asking: &Asking<'_>) -> Result<Place, String> {
+    #[derive(Deserialize)]
+    struct Printed {
+        token: Zeroizing<String>,
+        end: i64,
+    }
+
+    let Challenge { resource, tenant } = asking.challenge;
+    let arguments =
+        ["-NoProfile", "-NonInteractive", "-OutputFormat", "Text", "-Command", POWERSHELL];
+    let names = [("ENCFILE_RESOURCE", resource.as_str()), ("ENCFILE_TENANT", tenant)];
+    let printed: Printed = match printed(asking.host, "pwsh", &arguments, &names)? {
+        Some(printed) => printed,
+        None => return Ok(Place::Nothing("there is no `pwsh` in `PATH`".to_owned())),
+    };
+    let life = life_until(asking.host, printed.end);
+    Ok(Place::Token(Token::new(&printed.token, asking.now, Some(life))))
+}
+
 /// Returns what a program printed, as JSON; `None` if there is no such program.
 fn printed<T: DeserializeOwned>(
     host: &dyn Host,
     program: &str,
     arguments: &[&str],
+    env: &[(&str, &str)],
 ) -> Result<Option<T>, String> {
-    let run = Run { program, arguments, env: &[], input: &[] };
-    let Ok(finished) = host.run(&run) else { return Ok(None) };
+    let run = Run { program, arguments, env, input: &[] };
+    let Ok(finished) = host.run_within(PROGRAM_LIMIT, &run) else { return Ok(None) };
+    let Some(finished) = finished else {
+        let seconds = PROGRAM_LIMIT.as_secs();
+        return Err(format!(
+            "`{program}` was ended, because it had no token after {seconds} seconds: run it \
+             yourself to see what it waits for"
+        ));
+    };
     if let Some(how) = finished.failure {
         // What it said is for the user, and mostly long: the first line tells.
         let said = finished.said.lines().map(str::trim).find(|line| !line.is_empty());

@@ -1,5 +1,7 @@
 //! The identity that Azure gives to a machine or an app: a service nearby hands out its tokens.
 
+mod arc;
+
 use std::time::Instant;
 
 use serde::Deserialize;
@@ -13,8 +15,13 @@ use crate::keys::http::{Answer, Client, Request};
 /// The service of an app, and what it is asked with.
 const ENDPOINT: &str = "IDENTITY_ENDPOINT";
 const HEADER: &str = "IDENTITY_HEADER";
-/// That of a Cloud Shell.
+/// Set in a cluster of Service Fabric, whose service has to have a certificate that the system trusts.
+const CLUSTER: &str = "IDENTITY_SERVER_THUMBPRINT";
+/// The service of a Cloud Shell, and with a secret that of Azure Machine Learning, which may have an
+/// identity that is used where none is named.
 const SHELL_ENDPOINT: &str = "MSI_ENDPOINT";
+const SHELL_SECRET: &str = "MSI_SECRET";
+const LEARNING_CLIENT: &str = "DEFAULT_IDENTITY_CLIENT_ID";
 /// Another address than that of all machines.
 const MACHINE_ENDPOINT: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 const MACHINE: &str = "http://169.254.169.254";
@@ -52,36 +59,81 @@ impl TokenAnswer {
     }
 }
 
-/// Asks the service of the place that this runs in.
+/// Asks the service of the place that this runs in, which says by variables what it is.
 pub(super) fn token(asking: &Asking<'_>) -> Result<Place, String> {
     let host = asking.host;
-    let resource = asking.challenge.resource.as_str();
+    let is_set = |name| setting(host, name).is_some();
+    let shell = setting(host, SHELL_ENDPOINT);
+    match (setting(host, ENDPOINT), setting(host, HEADER)) {
+        (Some(endpoint), Some(header)) => of_app(asking, &endpoint, &header),
+        _ if shell.is_some() => of_shell(asking, &shell.unwrap_or_default()),
+        (Some(endpoint), None) if is_set(arc::ENDPOINT) => arc::token(asking, &endpoint),
+        _ if arc::is_here(host) => arc::token(asking, arc::DEFAULT),
+        _ => of_machine(asking),
+    }
+}
+
+/// The identity of an app, or of a cluster of Service Fabric.
+fn of_app(asking: &Asking<'_>, endpoint: &str, header: &str) -> Result<Place, String> {
+    if setting(asking.host, CLUSTER).is_some() {
+        only_one("Service Fabric", asking.host)?;
+        return ask(asking, endpoint, "2019-07-01-preview", ("Secret", header), None);
+    }
+    let id = setting(asking.host, CLIENT);
+    let id = id.as_ref().map(|id| ("client_id", id.as_str()));
+    ask(asking, endpoint, "2019-08-01", ("X-Identity-Header", header), id)
+}
+
+/// The identity of a Cloud Shell, or of a place of Azure Machine Learning, which has a secret.
+fn of_shell(asking: &Asking<'_>, endpoint: &str) -> Result<Place, String> {
+    let host = asking.host;
+    if let Some(secret) = setting(host, SHELL_SECRET) {
+        let id = setting(host, CLIENT).or_else(|| setting(host, LEARNING_CLIENT));
+        let id = id.as_ref().map(|id| ("clientid", id.as_str()));
+        return ask(asking, endpoint, "2017-09-01", ("Secret", &secret), id);
+    }
+    only_one("Cloud Shell", host)?;
+    let fields = [("resource", asking.challenge.resource.as_str())];
+    let headers = [("Metadata", "true")];
+    let answer = bearer::post_form(&client(asking, endpoint), endpoint, &headers, &fields)?;
+    read(asking, endpoint, answer)
+}
+
+/// Asks a service for a token; what is secret is in a header.
+fn ask(
+    asking: &Asking<'_>,
+    endpoint: &str,
+    version: &str,
+    secret: (&str, &str),
+    id: Option<(&str, &str)>,
+) -> Result<Place, String> {
+    let mut fields = vec![("api-version", version), ("resource", &asking.challenge.resource)];
+    fields.extend(id);
+    let url = bearer::with_query(endpoint, &fields);
+    let request = Request { method: "GET", url: &url, headers: &[secret], body: &[] };
+    read(asking, endpoint, bearer::send(&client(asking, endpoint), &request)?)
+}
+
+/// Refuses another identity where there is one only.
+fn only_one(place: &str, host: &dyn Host) -> Result<(), String> {
+    match setting(host, CLIENT) {
+        None => Ok(()),
+        Some(_) => {
+            Err(format!("{CLIENT} names an identity, but {place} has only its own: unset it"))
+        }
+    }
+}
+
+/// The identity of a virtual machine.
+fn of_machine(asking: &Asking<'_>) -> Result<Place, String> {
+    let host = asking.host;
     let id = setting(host, CLIENT);
-    let mut fields = vec![("resource", resource)];
+    let mut fields =
+        vec![("api-version", "2018-02-01"), ("resource", asking.challenge.resource.as_str())];
     fields.extend(id.as_ref().map(|id| ("client_id", id.as_str())));
-    if let Some(endpoint) = setting(host, ENDPOINT) {
-        let Some(header) = setting(host, HEADER) else {
-            return Ok(Place::Nothing(format!(
-                "{ENDPOINT} is set and {HEADER} is not: Azure Arc is not supported"
-            )));
-        };
-        fields.insert(0, ("api-version", "2019-08-01"));
-        let url = bearer::with_query(&endpoint, &fields);
-        let headers = [("X-Identity-Header", header.as_str())];
-        let request = Request { method: "GET", url: &url, headers: &headers, body: &[] };
-        let answer = bearer::send(&client(asking, &endpoint), &request)?;
-        return read(asking, &endpoint, answer);
-    }
-    if let Some(endpoint) = setting(host, SHELL_ENDPOINT) {
-        let fields = [("resource", resource)];
-        let headers = [("Metadata", "true")];
-        let answer = bearer::post_form(&client(asking, &endpoint), &endpoint, &headers, &fields)?;
-        return read(asking, &endpoint, answer);
-    }
     let machine = setting(host, MACHINE_ENDPOINT);
     let machine = machine.as_ref().map_or(MACHINE, |machine| machine.trim_end_matches('/'));
     let address = format!("{machine}/metadata/identity/oauth2/token");
-    fields.insert(0, ("api-version", "2018-02-01"));
     let url = bearer::with_query(&address, &fields);
     let headers = [("Metadata", "true")];
     let request = Request { method: "GET", url: &url, headers: &headers, body: &[] };

@@ -205,6 +205,14 @@ fn a_certificate_proves_who_one_is() {
     let (header, other, ..) = taken_apart(&with_chain);
     assert_eq!(header["x5c"], serde_json::json!([body]));
     assert_ne!(claims["jti"], other["jti"]);
+
+    for (value, has_chain) in [("True", true), ("1", true), ("FALSE", false), ("0", false)] {
+        let token = proof(Machine::with(&[("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", value)]));
+        assert_eq!(taken_apart(&token).0.get("x5c").is_some(), has_chain, "{value}");
+    }
+    let machine = Machine::with(&[("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "yes")]);
+    let error = certificate_proof(&machine, pem.as_bytes(), "me", "https://l/t").unwrap_err();
+    assert_eq!(error, "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN is neither `true` nor `false`");
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Which Vault servers are asked, and what they get: the user's token and settings.
 //!
-//! The variables are those of Vault's own programs. What SOPS has no variable for follows from who
+//! The variables are those of Vault's own programs ([`super::settings`]). What SOPS has no variable for follows from who
 //! names a server: a creation rule, a flag, `VAULT_ADDR`, an allowlist, or nobody but the file.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use ureq::http::Uri;
 
-use crate::keys::http::{Authorities, Client, Tls, is_private};
+use super::settings::Settings;
+use crate::keys::http::is_private;
 use crate::keys::{Credentials, FileServers, Host, NamedBy, OwnCredentials};
 use crate::secret::SecretBytes;
 
@@ -25,9 +25,6 @@ const TOKEN: &str = "VAULT_TOKEN";
 
 /// The longest token file, in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
-
-/// How often a busy server is asked again.
-const RETRIES: u32 = 2;
 
 /// A server: a scheme and a host, maybe with a port.
 #[derive(Clone, Debug)]
@@ -60,6 +57,16 @@ impl Server {
     /// Returns whether both are the same server, however they are spelled.
     fn is(&self, other: &Server) -> bool {
         self.parts() == other.parts()
+    }
+
+    /// Returns whether it names its port.
+    pub(super) fn has_port(&self) -> bool {
+        self.uri.port().is_some()
+    }
+
+    /// Returns the address.
+    pub(super) fn uri(self) -> Uri {
+        self.uri
     }
 
     fn parts(&self) -> (Option<&str>, Option<String>, Option<u16>) {
@@ -136,7 +143,7 @@ pub(super) struct Access {
     host: Arc<dyn Host>,
     namespace: Option<String>,
     token: OnceLock<Token>,
-    client: OnceLock<Result<Client, String>>,
+    settings: OnceLock<Result<Settings, String>>,
 }
 
 impl OwnCredentials for Access {
@@ -145,7 +152,7 @@ impl OwnCredentials for Access {
             host: Arc::clone(host),
             namespace: text(&**host, "VAULT_NAMESPACE"),
             token: OnceLock::new(),
-            client: OnceLock::new(),
+            settings: OnceLock::new(),
         }
     }
 }
@@ -217,16 +224,13 @@ impl Access {
         self.token.get_or_init(|| read_token(&*self.host))
     }
 
-    /// Returns how often a busy server is asked again.
-    pub(super) fn retries(&self) -> Result<u32, String> {
-        let Some(text) = text(&*self.host, "VAULT_MAX_RETRIES") else { return Ok(RETRIES) };
-        text.parse().map_err(|_| "VAULT_MAX_RETRIES is no number".to_owned())
-    }
-
-    /// Returns the client, which is made once.
-    pub(super) fn client(&self) -> Result<&Client, String> {
-        let client = self.client.get_or_init(|| client(&*self.host));
-        client.as_ref().map_err(Clone::clone)
+    /// Returns how requests are made, which is read once.
+    ///
+    /// # Errors
+    /// The name of a variable and what is wrong with it.
+    pub(super) fn settings(&self) -> Result<&Settings, String> {
+        let settings = self.settings.get_or_init(|| Settings::read(&*self.host));
+        settings.as_ref().map_err(Clone::clone)
     }
 
     /// Returns where a token was looked for, a line each.
@@ -236,7 +240,7 @@ impl Access {
 }
 
 /// Returns a variable that is not empty.
-fn text(host: &dyn Host, name: &str) -> Option<String> {
+pub(super) fn text(host: &dyn Host, name: &str) -> Option<String> {
     host.variable(name)?.into_string().ok().filter(|text| !text.is_empty())
 }
 
@@ -267,71 +271,6 @@ fn read_token(host: &dyn Host) -> Token {
         found = take(&path.display().to_string(), file.ok().as_deref(), &missing);
     }
     Token { text: found, looked_in }
-}
-
-fn client(host: &dyn Host) -> Result<Client, String> {
-    let path = |name| text(host, name).map(PathBuf::from);
-    let authorities = path("VAULT_CACERT");
-    // To go on without them would look like a server with a wrong certificate.
-    for (name, instead) in [
-        ("VAULT_CAPATH", "put the certificates into one file, and name it in VAULT_CACERT"),
-        ("VAULT_TLS_SERVER_NAME", "name the server as its certificate does"),
-    ] {
-        if authorities.is_none() && text(host, name).is_some() {
-            return Err(format!("{name} is not supported: {instead}"));
-        }
-    }
-    let pem = host.variable("VAULT_CACERT_BYTES").filter(|text| !text.is_empty());
-    let pem = pem.map(std::ffi::OsString::into_encoded_bytes);
-    let (certificate, key) = (path("VAULT_CLIENT_CERT"), path("VAULT_CLIENT_KEY"));
-    let client = match (&certificate, &key) {
-        (Some(certificate), Some(key)) => Some((&**certificate, &**key)),
-        (None, None) => None,
-        _ => {
-            let message = "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY belong together: set both";
-            return Err(message.to_owned());
-        }
-    };
-    let tls = Tls {
-        authorities: match (&pem, &authorities) {
-            (Some(pem), _) => Authorities::Pem { name: "VAULT_CACERT_BYTES", pem },
-            (None, Some(path)) => Authorities::File(path),
-            (None, None) => Authorities::System,
-        },
-        client,
-        is_unchecked: match text(host, "VAULT_SKIP_VERIFY").as_deref() {
-            None | Some("0" | "f" | "F" | "FALSE" | "false" | "False") => false,
-            Some("1" | "t" | "T" | "TRUE" | "true" | "True") => true,
-            Some(_) => return Err("VAULT_SKIP_VERIFY is neither `true` nor `false`".to_owned()),
-        },
-    };
-    let client = Client::new(host, &tls)?;
-    match text(host, "VAULT_CLIENT_TIMEOUT") {
-        None => Ok(client),
-        Some(text) => match duration(&text) {
-            Some(limit) => Ok(client.within(limit)),
-            None => Err("VAULT_CLIENT_TIMEOUT is no time: `30`, `30s` or `1m30s`".to_owned()),
-        },
-    }
-}
-
-/// Reads seconds, or a time as Go writes it: `1m30s`.
-fn duration(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds)).filter(|limit| !limit.is_zero());
-    }
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit())?;
-        let number: u32 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-        let (unit, milliseconds) = units.into_iter().find(|(unit, _)| rest.starts_with(unit))?;
-        rest = &rest[unit.len()..];
-        total += Duration::from_millis(milliseconds).checked_mul(number)?;
-    }
-    Some(total).filter(|limit| !limit.is_zero())
 }
 
 #[cfg(test)]
@@ -381,15 +320,5 @@ mod tests {
             Allowlist::parse("https://a.example,,").unwrap_err(),
             "SOPS_HC_VAULT_ALLOWLIST's entry 2 is empty"
         );
-    }
-
-    #[test]
-    fn times_are_seconds_or_as_go_writes_them() {
-        assert_eq!(duration("90"), Some(Duration::from_secs(90)));
-        assert_eq!(duration("1m30s"), Some(Duration::from_secs(90)));
-        assert_eq!(duration("1500ms"), Some(Duration::from_millis(1500)));
-        for text in ["", "0", "-1", "1x", "s", "1s2", "99999999999h"] {
-            assert_eq!(duration(text), None, "{text}");
-        }
     }
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::access::{Access, Server};
 use super::escaped;
+use super::settings::Settings;
 use crate::keys::http::{Answer, Request};
 use crate::secret::SecretBytes;
 
@@ -126,16 +127,24 @@ pub(super) fn request(
     question: &Question<'_>,
 ) -> Result<Answer, Refusal> {
     let url = question.url(server);
-    let answer =
-        send(access, question, &url).map_err(|message| Refusal { status: None, message })?;
+    let failed = |message| Refusal { status: None, message };
+    let settings = access.settings().map_err(failed)?;
+    settings.admit(server).map_err(failed)?;
+    let answer = send(access, settings, question, &url).map_err(failed)?;
     if answer.is_success() {
         return Ok(answer);
     }
-    let message = refusal(access, question, &url, &answer);
+    let message = refusal(access, settings, question, &url, &answer);
     Err(Refusal { status: Some(answer.status), message })
 }
 
-fn refusal(access: &Access, question: &Question<'_>, url: &str, answer: &Answer) -> String {
+fn refusal(
+    access: &Access,
+    settings: &Settings,
+    question: &Question<'_>,
+    url: &str,
+    answer: &Answer,
+) -> String {
     let method = question.method;
     if (300..400).contains(&answer.status) {
         let other = answer.header("location").unwrap_or("another server");
@@ -149,7 +158,8 @@ fn refusal(access: &Access, question: &Question<'_>, url: &str, answer: &Answer)
     let token = access.token();
     let token = token.text().unwrap_or_default();
     let is_telling = |text: &&String| {
-        let mut secrets = question.secrets.iter().chain([&token]);
+        let headers = settings.headers.values().map(|value| value.as_str());
+        let mut secrets = question.secrets.iter().copied().chain([token]).chain(headers);
         secrets.any(|secret| !secret.is_empty() && text.contains(secret))
     };
     let mut message =
@@ -172,8 +182,12 @@ fn refusal(access: &Access, question: &Question<'_>, url: &str, answer: &Answer)
 }
 
 /// Sends a request, again if the server could not answer it for the moment.
-fn send(access: &Access, question: &Question<'_>, url: &str) -> Result<Answer, String> {
-    let client = access.client()?;
+fn send(
+    access: &Access,
+    settings: &Settings,
+    question: &Question<'_>,
+    url: &str,
+) -> Result<Answer, String> {
     let token = access.token();
     let mut headers = vec![("X-Vault-Request", "true"), ("Content-Type", "application/json")];
     if let Some(token) = token.text() {
@@ -182,11 +196,12 @@ fn send(access: &Access, question: &Question<'_>, url: &str) -> Result<Answer, S
     if let Some(namespace) = access.namespace() {
         headers.push(("X-Vault-Namespace", namespace));
     }
+    headers.extend(settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let request = Request { method: question.method, url, headers: &headers, body: question.body };
-    let mut tries = access.retries()?;
+    let mut tries = settings.retries;
     let mut pause = PAUSE;
     loop {
-        let answer = client.send(&request)?;
+        let answer = settings.client.send(&request)?;
         // 412: a replica that has not seen yet what the token needs.
         let is_busy = matches!(answer.status, 412 | 500 | 502..=599);
         if !is_busy || tries == 0 {

@@ -26,7 +26,7 @@ const USER_AGENT: &str = concat!("encfile/", env!("CARGO_PKG_VERSION"));
 pub(super) struct Client {
     host: Arc<dyn Host>,
     http: OnceLock<Result<http::Client, String>>,
-    access: OnceLock<Result<AccessKey, Vec<String>>>,
+    access: Mutex<Option<Result<Arc<AccessKey>, Vec<String>>>>,
     projects: Mutex<HashMap<String, String>>,
 }
 
@@ -35,7 +35,7 @@ impl OwnCredentials for Client {
         Client {
             host: Arc::clone(host),
             http: OnceLock::new(),
-            access: OnceLock::new(),
+            access: Mutex::default(),
             projects: Mutex::default(),
         }
     }
@@ -102,7 +102,7 @@ impl Client {
 
     /// Returns where an access key was looked for, a line each.
     pub(super) fn looked_in(&self) -> Vec<String> {
-        match self.access.get() {
+        match &*self.access.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Vec::new(),
             Some(Ok(access)) => vec![format!("{}: an access key", access.origin)],
             Some(Err(places)) => places.clone(),
@@ -112,9 +112,9 @@ impl Client {
     fn ask(&self, region: &str, operation: &str, body: &str, secret: &str) -> Result<Body, String> {
         let server = endpoint::of_region(&*self.host, region)?;
         let access = self.access()?;
-        let project = self.project(access, region)?;
+        let project = self.project(&access, region)?;
         let path = format!("/v1.0/{project}/kms/{operation}");
-        let answer = self.send(access, "POST", (&server, &path, ""), Some(&project), body)?;
+        let answer = self.send(&access, "POST", (&server, &path, ""), Some(&project), body)?;
         let url = format!("{server}{path}");
         if !answer.is_success() {
             return Err(failure("POST", &url, &answer, &[secret]));
@@ -136,9 +136,7 @@ impl Client {
             return Ok(project.clone());
         }
         let server = match &access.iam_endpoint {
-            Some(server) if server.contains("://") => server.trim_end_matches('/').to_owned(),
-            // The variable has a host alone for the SDK.
-            Some(server) => format!("https://{}", server.trim_end_matches('/')),
+            Some(server) => endpoint::address(server),
             None => endpoint::built_in("iam", region)?,
         };
         let query = format!("name={region}");
@@ -197,16 +195,23 @@ impl Client {
         client.as_ref().map_err(Clone::clone)
     }
 
-    fn access(&self) -> Result<&AccessKey, String> {
-        let access = self.access.get_or_init(|| credentials::find(&*self.host, METADATA));
-        access.as_ref().map_err(|places| {
+    /// Returns the access key, looked for once, and anew where it counts for a while only.
+    fn access(&self) -> Result<Arc<AccessKey>, String> {
+        let mut known = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.host.now();
+        let counts = |key: &Arc<AccessKey>| key.until.is_none_or(|until| now < until);
+        let access = match known.take() {
+            Some(found) if found.as_ref().map_or(true, counts) => found,
+            _ => credentials::find(&*self.host, METADATA).map(Arc::new),
+        };
+        known.insert(access).clone().map_err(|places| {
             format!("failed to get HuaweiCloud credentials: {}", places.join("; "))
         })
     }
 }
 
 /// Returns what a server said that refused, unless one of the secrets is in it.
-fn failure(method: &str, url: &str, answer: &Answer, secrets: &[&str]) -> String {
+pub(super) fn failure(method: &str, url: &str, answer: &Answer, secrets: &[&str]) -> String {
     let said: Failure = serde_json::from_slice(&answer.body).unwrap_or_default();
     let said = said.error.map_or_else(
         || (said.error_code, said.error_msg),

@@ -1,21 +1,26 @@
 //! The user's access key: from the environment, the profile file, or the machine's metadata server.
+//! Where the first two have a login by an identity provider ([`Login`]), that comes before an access
+//! key, as in the SDK.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::login::{Identity, Login, Temporary};
 use crate::keys::Host;
 use crate::keys::http::{Client, Request, Tls};
 use crate::secret::SecretBytes;
+use crate::tree::Timestamp;
 
 /// The name of the access key.
 const AK: &str = "HUAWEICLOUD_SDK_AK";
 /// The secret key.
 const SK: &str = "HUAWEICLOUD_SDK_SK";
-/// A login of another kind, which SOPS tries after the access key.
+/// The identity provider of a login.
 const IDP: &str = "HUAWEICLOUD_SDK_IDP_ID";
+/// What is logged in with.
+const ID_TOKEN: &str = "HUAWEICLOUD_SDK_ID_TOKEN_FILE";
 /// The profile file.
 const PROFILE: &str = "HUAWEICLOUD_SDK_CREDENTIALS_FILE";
 /// Where the profile file is if the variable is not set, in the home directory.
@@ -23,6 +28,9 @@ const OWN_PROFILE: &str = ".huaweicloud/credentials";
 
 /// The longest profile file, in bytes.
 const MAX_PROFILE: usize = 1024 * 1024;
+
+/// How long an access key is used that counts for a while; servers give them for six hours or more.
+const LIFE: Duration = Duration::from_secs(3600);
 
 /// How long the metadata server may take: outside of the cloud nobody answers at its address.
 const METADATA_LIMIT: Duration = Duration::from_secs(1);
@@ -38,6 +46,8 @@ pub(super) struct AccessKey {
     pub(super) secret: SecretBytes,
     /// What a temporary access key needs besides.
     pub(super) token: Option<Zeroizing<String>>,
+    /// When it is looked for anew.
+    pub(super) until: Option<Timestamp>,
     /// The project, if the user says it.
     pub(super) project: Option<String>,
     /// The server that knows projects, if the user says it.
@@ -46,8 +56,22 @@ pub(super) struct AccessKey {
     pub(super) origin: String,
 }
 
+/// Why a place has no access key.
+enum Missing {
+    /// Nothing is there, and the next one is looked in.
+    Nothing(String),
+    /// Who sets a login does not mean another place.
+    Failed(String),
+}
+
+impl From<String> for Missing {
+    fn from(reason: String) -> Missing {
+        Missing::Nothing(reason)
+    }
+}
+
 /// Looks in a place; the text is the address of the metadata server.
-type Place = fn(&dyn Host, &str) -> Result<AccessKey, String>;
+type Place = fn(&dyn Host, &str) -> Result<AccessKey, Missing>;
 
 /// Finds the access key.
 ///
@@ -60,39 +84,77 @@ pub(super) fn find(host: &dyn Host, metadata: &str) -> Result<AccessKey, Vec<Str
     for place in places {
         match place(host, metadata) {
             Ok(key) => return Ok(key),
-            Err(reason) => looked_in.push(reason),
+            Err(Missing::Nothing(reason)) => looked_in.push(reason),
+            Err(Missing::Failed(reason)) => return Err(vec![reason]),
         }
     }
     Err(looked_in)
 }
 
-fn of_environment(host: &dyn Host) -> Result<AccessKey, String> {
-    let (id, secret) = match (text(host, AK), text(host, SK)) {
-        (Some(id), Some(secret)) => (id, secret),
-        (None, None) if text(host, IDP).is_some() => {
-            return Err(format!("{IDP}: a login by an identity provider is not supported"));
+fn of_environment(host: &dyn Host) -> Result<AccessKey, Missing> {
+    let project = text(host, "HUAWEICLOUD_SDK_PROJECT_ID").map(|text| text.to_string());
+    let (provider, token_file) = (text(host, IDP), text(host, ID_TOKEN));
+    let (id, secret) = match (text(host, AK), text(host, SK), provider, token_file) {
+        (_, _, Some(provider), Some(file)) => {
+            let login = Login { provider, token_file: PathBuf::from(file.as_str()) };
+            return of_login(host, &login, iam_endpoint(host), project, IDP);
         }
-        (None, None) => return Err(format!("{AK} and {SK}: not set")),
-        (Some(_), None) => return Err(format!("{SK}: not set")),
-        (None, Some(_)) => return Err(format!("{AK}: not set")),
+        (Some(id), Some(secret), ..) => (id, secret),
+        (None, None, Some(_), None) => return Err(format!("{ID_TOKEN}: not set").into()),
+        (None, None, None, Some(_)) => return Err(format!("{IDP}: not set").into()),
+        (None, None, None, None) => return Err(format!("{AK} and {SK}: not set").into()),
+        (Some(_), None, ..) => return Err(format!("{SK}: not set").into()),
+        (None, Some(_), ..) => return Err(format!("{AK}: not set").into()),
     };
     Ok(AccessKey {
         id: id.to_string(),
         secret: SecretBytes::from(secret.as_str()),
         token: text(host, "HUAWEICLOUD_SDK_SECURITY_TOKEN"),
-        project: text(host, "HUAWEICLOUD_SDK_PROJECT_ID").map(|text| text.to_string()),
+        until: None,
+        project,
         iam_endpoint: iam_endpoint(host),
         origin: format!("{AK} and {SK}"),
     })
 }
 
+/// Logs in by what `origin` says.
+fn of_login(
+    host: &dyn Host,
+    login: &Login,
+    iam_endpoint: Option<String>,
+    project: Option<String>,
+    origin: &str,
+) -> Result<AccessKey, Missing> {
+    let key = login.access_key(host, iam_endpoint.as_deref());
+    let key = key.map_err(|reason| Missing::Failed(format!("{origin}: {reason}")))?;
+    Ok(temporary(host, key, iam_endpoint, project, origin.to_owned()))
+}
+
+fn temporary(
+    host: &dyn Host,
+    key: Temporary,
+    iam_endpoint: Option<String>,
+    project: Option<String>,
+    origin: String,
+) -> AccessKey {
+    AccessKey {
+        id: key.access,
+        secret: SecretBytes::from(key.secret.as_str()),
+        token: Some(key.securitytoken),
+        until: Some(host.now() + LIFE),
+        project,
+        iam_endpoint,
+        origin,
+    }
+}
+
 /// Reads the section `[basic]` of the profile file.
-fn of_profile(host: &dyn Host) -> Result<AccessKey, String> {
+fn of_profile(host: &dyn Host) -> Result<AccessKey, Missing> {
     let path = match text(host, PROFILE) {
         Some(path) => PathBuf::from(path.as_str()),
         None => match text(host, "HOME") {
             Some(home) => PathBuf::from(home.as_str()).join(OWN_PROFILE),
-            None => return Err(format!("{PROFILE}: not set")),
+            None => return Err(format!("{PROFILE}: not set").into()),
         },
     };
     let name = path.display();
@@ -110,51 +172,40 @@ fn of_profile(host: &dyn Host) -> Result<AccessKey, String> {
         let found = section.iter().find(|&&(field, value)| field == name && !value.is_empty());
         found.map(|&(_, value)| value)
     };
+    let iam_endpoint = field("iam_endpoint").map(str::to_owned).or_else(|| iam_endpoint(host));
+    let project = field("project_id").map(str::to_owned);
+    if let (Some(provider), Some(file)) = (field("idp_id"), field("id_token_file")) {
+        let provider = Zeroizing::new(provider.to_owned());
+        let login = Login { provider, token_file: PathBuf::from(file) };
+        return of_login(host, &login, iam_endpoint, project, &name.to_string());
+    }
     let (Some(id), Some(secret)) = (field("ak"), field("sk")) else {
-        return Err(format!("{name}: there is no `ak` and `sk` in its section `[basic]`"));
+        let missing = "`ak` and `sk`, or `idp_id` and `id_token_file`,";
+        return Err(format!("{name}: there is no {missing} in its section `[basic]`").into());
     };
     Ok(AccessKey {
         id: id.to_owned(),
         secret: SecretBytes::from(secret),
         token: field("security_token").map(|token| Zeroizing::new(token.to_owned())),
-        project: field("project_id").map(str::to_owned),
-        iam_endpoint: field("iam_endpoint").map(str::to_owned).or_else(|| iam_endpoint(host)),
+        until: None,
+        project,
+        iam_endpoint,
         origin: name.to_string(),
     })
 }
 
-/// What the metadata server says.
-#[derive(Deserialize)]
-struct Identity {
-    credential: Credential,
-}
-
-#[derive(Deserialize)]
-struct Credential {
-    access: String,
-    secret: Zeroizing<String>,
-    securitytoken: Zeroizing<String>,
-}
-
 /// Asks the metadata server, as a machine of the cloud does that has an agency.
-fn of_machine(host: &dyn Host, metadata: &str) -> Result<AccessKey, String> {
+fn of_machine(host: &dyn Host, metadata: &str) -> Result<AccessKey, Missing> {
     let url = format!("{metadata}/openstack/latest/securitykey");
     let client = Client::new(host, &Tls::default())?.within(METADATA_LIMIT);
     let answer = client.send(&Request { method: "GET", url: &url, headers: &[], body: &[] })?;
     if !answer.is_success() {
-        return Err(format!("GET {url}: status {}", answer.status));
+        return Err(format!("GET {url}: status {}", answer.status).into());
     }
     let identity: Identity = serde_json::from_slice(&answer.body)
         .map_err(|_| format!("GET {url}: there is no access key in the answer"))?;
-    let Credential { access, secret, securitytoken } = identity.credential;
-    Ok(AccessKey {
-        id: access,
-        secret: SecretBytes::from(secret.as_str()),
-        token: Some(securitytoken),
-        project: text(host, "HUAWEICLOUD_SDK_PROJECT_ID").map(|text| text.to_string()),
-        iam_endpoint: iam_endpoint(host),
-        origin: url,
-    })
+    let project = text(host, "HUAWEICLOUD_SDK_PROJECT_ID").map(|text| text.to_string());
+    Ok(temporary(host, identity.credential, iam_endpoint(host), project, url))
 }
 
 fn iam_endpoint(host: &dyn Host) -> Option<String> {
@@ -169,12 +220,8 @@ fn text(host: &dyn Host, name: &str) -> Option<Zeroizing<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::net::TcpListener;
-    use std::thread;
-
     use super::*;
-    use crate::keys::testing::Machine;
+    use crate::keys::testing::{Machine, serve};
 
     fn machine(variables: &[(&'static str, &str)], profile: Option<&str>) -> Machine {
         let machine = Machine::with(&[&[(PROFILE, "/profile")], variables].concat());
@@ -186,19 +233,7 @@ mod tests {
 
     /// Answers one request as a metadata server; returns its address.
     fn metadata_server(body: &'static str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            let mut reader = BufReader::new(listener.accept().unwrap().0);
-            let mut line = String::new();
-            while reader.read_line(&mut line).unwrap() > 2 {
-                line.clear();
-            }
-            let length = body.len();
-            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
-            reader.get_mut().write_all(answer.as_bytes()).unwrap();
-        });
-        format!("http://{address}")
+        serve(vec![("GET /openstack/latest/securitykey ", "200 OK".to_owned(), body)])
     }
 
     /// An address where nobody listens.
@@ -235,7 +270,9 @@ mod tests {
             find(&machine(&[(AK, "a")], Some("[basic]\nak = canary\n")), &server).err().unwrap(),
             [
                 "HUAWEICLOUD_SDK_SK: not set".to_owned(),
-                "/profile: there is no `ak` and `sk` in its section `[basic]`".to_owned(),
+                "/profile: there is no `ak` and `sk`, or `idp_id` and `id_token_file`, in its \
+                 section `[basic]`"
+                    .to_owned(),
                 format!(
                     "GET {server}/openstack/latest/securitykey: there is no access key in the \
                      answer"

@@ -11,6 +11,9 @@ const REGIONS_FILE: &str = "HUAWEICLOUD_SDK_REGIONS_FILE";
 /// Where that file is if the variable is not set, in the home directory.
 const OWN_REGIONS_FILE: &str = ".huaweicloud/regions.yaml";
 
+/// Where users of all regions log in.
+pub(super) const IAM: &str = "https://iam.myhuaweicloud.com";
+
 /// The longest file with regions, in bytes.
 const MAX_REGIONS: usize = 1024 * 1024;
 
@@ -92,6 +95,12 @@ pub(super) fn built_in(service: &str, region: &str) -> Result<String, String> {
     }
     let domain = if region == "eu-west-101" { "eu" } else { "com" };
     Ok(format!("https://{service}.{region}.myhuaweicloud.{domain}"))
+}
+
+/// Returns an address that the user names, without a slash at its end; the SDK has a host alone.
+pub(super) fn address(named: &str) -> String {
+    let scheme = if named.contains("://") { "" } else { "https://" };
+    format!("{scheme}{}", named.trim_end_matches('/'))
 }
 
 /// Returns the first address that a variable names for the region.

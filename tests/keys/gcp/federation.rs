@@ -298,7 +298,7 @@ fn a_program_that_does_not_end_is_given_up() {
     let source = json!({"executable": {"command": path, "timeout_millis": 5000}});
     sandbox.env("GOOGLE_CREDENTIALS", external(&server.url(), &source).to_string());
     let why = "cannot create GCP KMS service: credentials: failed to obtain credentials from \
-               \"GOOGLE_CREDENTIALS\": executable command failed: `<sandbox>/work/program`: it has \
-               printed no end within 5 s";
+               \"GOOGLE_CREDENTIALS\": executable command failed: `<sandbox>/work/program` \
+               could not be run: it has not ended within 5 s";
     assert_fails(&sandbox, why, &["GOOGLE_CREDENTIALS: used"]);
 }
