@@ -79,12 +79,13 @@ struct Service {
 impl Service {
     /// Starts the service, and makes the files for it, each with a wrapped key of its own.
     fn new() -> Service {
-        Service::with_wrapped_keys(FILES)
+        Service::with_wrapped_keys(FILES, TOGETHER)
     }
 
-    /// Starts the service, and makes the files, which share so many wrapped keys.
-    fn with_wrapped_keys(different: usize) -> Service {
-        let gate = Arc::new(Gate::new(different.min(TOGETHER)));
+    /// Starts the service, which expects so many questions together, and makes the files, which
+    /// share so many wrapped keys.
+    fn with_wrapped_keys(different: usize, together: usize) -> Service {
+        let gate = Arc::new(Gate::new(together));
         let theirs = Arc::clone(&gate);
         // A wrapped key has the data key itself in it, so that the server need not keep it.
         let server = StandIn::start(move |asked| {
@@ -177,7 +178,7 @@ fn commands_that_write_many_files_ask_for_all_data_keys_together_and_once() {
 #[test]
 fn a_wrapped_key_that_files_share_is_asked_for_once() {
     for (different, together) in [(50, TOGETHER), (3, 3)] {
-        let service = Service::with_wrapped_keys(different).trusted();
+        let service = Service::with_wrapped_keys(different, together).trusted();
         service.sandbox.encfile(Service::with_files(&["decrypt", "-i"])).go().success();
         assert_eq!(service.gate.take(), (different, together));
         assert!(Service::names().iter().all(|name| service.sandbox.read(name) == PLAIN));
@@ -227,7 +228,7 @@ fn files_for_age_alone_show_nothing() {
 
 #[test]
 fn as_sops_nothing_is_said_of_a_service_that_takes_its_time() {
-    let service = Service::with_wrapped_keys(1).trusted();
+    let service = Service::with_wrapped_keys(1, 1).trusted();
     let decrypt = ["decrypt", &Service::names()[0]];
     service.sandbox.encfile(decrypt).go().success().has_waited_for(&service.key());
     service.gate.take();
@@ -238,7 +239,7 @@ fn as_sops_nothing_is_said_of_a_service_that_takes_its_time() {
 
 #[test]
 fn a_service_is_asked_for_what_a_command_opens_and_nothing_else() {
-    let service = Service::new();
+    let service = Service::with_wrapped_keys(FILES, 1);
     let sandbox = &service.sandbox;
     sandbox.env("VAULT_ADDR", service.server.url());
     let text = sandbox.read_bytes("000.yaml");
