@@ -8,7 +8,7 @@
 //! - [`private_dir`]: directories for plaintext, in memory where there is one
 //! - [`attributes`]: mode, owner and extended attributes of a file that replaces another
 //! - [`editor_process`]: a child that shares the terminal
-//! - [`gpg_agent`]: a connection to the agent of GnuPG
+//! - [`gpg_agent`]: a connection to `gpg-agent`
 //! - [`run`]: a user's command, in our place or beside us
 //! - [`handover`]: a text for a command, under a path
 //! - [`user`]: becoming another user

@@ -8,6 +8,8 @@
 mod proxy;
 mod server_name;
 
+#[cfg(any(feature = "gcp", feature = "huawei"))]
+use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -255,6 +257,16 @@ pub(super) fn is_private(url: &str) -> bool {
 fn is_loopback(url: &http::Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Returns bytes as signatures in headers have them, in hexadecimal.
+#[cfg(any(feature = "gcp", feature = "huawei"))]
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Returns the certificates that the system trusts, read once.

@@ -40,7 +40,8 @@ pub fn unwrap_any(
         return Err(UnwrapError::NotRecovered(report));
     }
     let key = if groups.len() == 1 { parts.swap_remove(0) } else { shamir::combine(&parts)? };
-    Ok(DataKey::from_bytes(&key).expect("each part was as long as it has to be"))
+    // Each part was as long as it has to be, and so is what they make.
+    DataKey::from_bytes(&key).ok_or(UnwrapError::Combine(ShamirError::UnusableShares))
 }
 
 /// Asks for the data keys of several files, each with its groups and threshold, so that

@@ -1,4 +1,4 @@
-//! The socket of GnuPG's agent, where SOPS looks for it.
+//! The socket of `gpg-agent`, where SOPS looks for it.
 
 use std::ffi::OsStr;
 

@@ -332,9 +332,12 @@ impl<C: HttpConnector> HttpConnector for Impatient<C> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
-            answer.await.map_err(|error| match error.is_timeout() {
-                true => ConnectorError::other(error.into_source(), None),
-                false => error,
+            answer.await.map_err(|error| {
+                if error.is_timeout() {
+                    ConnectorError::other(error.into_source(), None)
+                } else {
+                    error
+                }
             })
         })
     }

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use crate::keys::http::hex;
+
 /// The name of the scheme.
 const SCHEME: &str = "SDK-HMAC-SHA256";
 
@@ -45,13 +47,6 @@ impl Signed<'_> {
         let signature = hex(&mac.finalize().into_bytes());
         format!("{SCHEME} Access={access}, SignedHeaders={names}, Signature={signature}")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

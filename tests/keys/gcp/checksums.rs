@@ -21,9 +21,10 @@ fn checksum(bytes: &[u8]) -> u32 {
 fn with_checksums(spoils: &'static str) -> impl Fn(&Asked) -> Reply {
     move |asked| {
         let body: Value = serde_json::from_str(&asked.body).unwrap();
-        let (sent, got) = match asked.path.ends_with(":encrypt") {
-            true => ("plaintext", "ciphertext"),
-            false => ("ciphertext", "plaintext"),
+        let (sent, got) = if asked.path.ends_with(":encrypt") {
+            ("plaintext", "ciphertext")
+        } else {
+            ("ciphertext", "plaintext")
         };
         let sum = |text: &Value| checksum(&BASE64_STANDARD.decode(text.as_str().unwrap()).unwrap());
         assert_eq!(body[format!("{sent}Crc32c")], sum(&body[sent]).to_string());

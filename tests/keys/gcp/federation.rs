@@ -186,7 +186,7 @@ const PRINTED: &str = r#"{"version":1,"success":true,
 
 /// The same, for the year 2100.
 fn lasting() -> String {
-    PRINTED.replace("}", r#","expiration_time":4102444800}"#)
+    PRINTED.replace('}', r#","expiration_time":4102444800}"#)
 }
 
 /// Writes a program that prints a text, and keeps what it was told by variables and arguments.

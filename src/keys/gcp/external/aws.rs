@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{Source, ask};
 use crate::keys::Host;
 use crate::keys::bearer::{self, setting};
-use crate::keys::http::{Client, Request};
+use crate::keys::http::{Client, Request, hex};
 use crate::number::basic_seconds;
 use crate::secret::SecretBytes;
 
@@ -234,10 +234,6 @@ impl Metadata<'_> {
             text => Ok(Zeroizing::new(text.to_owned())),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

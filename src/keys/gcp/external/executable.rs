@@ -39,7 +39,8 @@ struct Response {
     success: Option<bool>,
     token_type: Option<String>,
     id_token: Option<Zeroizing<String>>,
-    saml_response: Option<Zeroizing<String>>,
+    #[serde(rename = "saml_response")]
+    saml: Option<Zeroizing<String>>,
     /// In seconds since 1970.
     expiration_time: Option<i64>,
     code: Option<String>,
@@ -160,9 +161,7 @@ impl Executable {
                 "urn:ietf:params:oauth:token-type:jwt"
                 | "urn:ietf:params:oauth:token-type:id_token",
             ) => (response.id_token, "id_token"),
-            Some("urn:ietf:params:oauth:token-type:saml2") => {
-                (response.saml_response, "saml_response")
-            }
+            Some("urn:ietf:params:oauth:token-type:saml2") => (response.saml, "saml_response"),
             Some(_) => return Err(format!("{name} contains unsupported token type")),
         };
         let now = host.now().unix_timestamp();
