@@ -177,7 +177,7 @@ impl Client {
     }
 
     /// Returns the same client, which waits for an answer no longer than `limit`.
-    #[cfg(feature = "hc-vault")]
+    #[cfg(any(feature = "hc-vault", feature = "huawei"))]
     pub(super) fn within(self, limit: Duration) -> Client {
         Client { connect: self.connect.min(limit), total: limit, ..self }
     }
