@@ -134,6 +134,7 @@ impl Client {
     ///
     /// # Errors
     /// A message for people, if a file of `tls` or a proxy is not as it should be.
+    #[cfg(any(feature = "azure", feature = "gcp", feature = "huawei"))]
     pub(super) fn new(host: &dyn Host, tls: &Tls<'_>) -> Result<Client, String> {
         Client::through(Proxies::of_environment(host)?, host, tls)
     }

@@ -73,22 +73,21 @@ impl Host for Machine {
 /// Answers one request after the other, each with a status and headers and a body, and refuses those
 /// that have not the line `wanted`, if there is one; returns the address.
 pub(super) fn serve(answers: Vec<(&'static str, String, &'static str)>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for (wanted, mut head, body) in answers {
-            let mut reader = BufReader::new(listener.accept().unwrap().0);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of this machine is free");
+    let address = listener.local_addr().expect("a listener has an address");
+    thread::spawn(move || -> io::Result<()> {
+        for (wanted, head, body) in answers {
+            let mut reader = BufReader::new(listener.accept()?.0);
             let mut request = String::new();
-            while reader.read_line(&mut request).unwrap() > 2 {}
-            if !request.contains(wanted) {
-                head = "403 Refused".to_owned();
-            }
+            while reader.read_line(&mut request)? > 2 {}
+            let head = if request.contains(wanted) { &*head } else { "403 Refused" };
             let length = body.len();
             let answer = format!(
                 "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
             );
-            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            reader.get_mut().write_all(answer.as_bytes())?;
         }
+        Ok(())
     });
     format!("http://{address}")
 }

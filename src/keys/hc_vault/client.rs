@@ -114,6 +114,7 @@ impl Question<'_> {
 /// Why a request was not answered as it should be.
 pub(super) struct Refusal {
     /// The status of the answer, if there is one.
+    #[cfg_attr(not(feature = "publish"), allow(dead_code, reason = "only `publish` looks at it"))]
     pub(super) status: Option<u16>,
     /// A message for people.
     pub(super) message: String,

@@ -53,13 +53,10 @@ impl Settings {
                 }
             },
             headers: headers(host)?,
-            limit: text(host, "VAULT_RATE_LIMIT").map_or(Ok(None), |text| {
-                Limit::parse(&text).ok_or_else(|| {
-                    "VAULT_RATE_LIMIT is no number of requests a second: `10`, or `10:20` for 20 \
-                     at once"
-                        .to_owned()
-                })
-            })?,
+            limit: match text(host, "VAULT_RATE_LIMIT") {
+                None => None,
+                Some(text) => Limit::parse(&text)?,
+            },
             is_by_srv: flag(host, "VAULT_SRV_LOOKUP")?,
         })
     }
@@ -170,16 +167,22 @@ struct Limit {
 }
 
 impl Limit {
-    /// Reads `RATE` or `RATE:AT_ONCE`; no limit is `Some(None)`.
-    fn parse(text: &str) -> Option<Option<Limit>> {
-        let (rate, at_once) = match text.split_once(':') {
-            Some((rate, at_once)) => (rate, Some(at_once.parse::<u32>().ok()?)),
-            None => (text, None),
+    /// Reads `RATE` or `RATE:AT_ONCE`; a rate of 0 is no limit, as for Vault's client.
+    fn parse(text: &str) -> Result<Option<Limit>, String> {
+        let numbers = || {
+            let (rate, at_once) = match text.split_once(':') {
+                Some((rate, at_once)) => (rate, Some(at_once.parse::<u32>().ok()?)),
+                None => (text, None),
+            };
+            let rate: f64 = rate.parse().ok()?;
+            let at_once = at_once.map_or(rate.floor(), f64::from).max(1.0);
+            (rate.is_finite() && rate >= 0.0).then_some((rate, at_once))
         };
-        let rate: f64 = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0)?;
-        let at_once = at_once.map_or(rate.floor(), f64::from).max(1.0);
+        let (rate, at_once) = numbers().ok_or(
+            "VAULT_RATE_LIMIT is no number of requests a second: `10`, or `10:20` for 20 at once",
+        )?;
         let limit = Limit { rate, at_once, left: Mutex::new((at_once, None)) };
-        Some(Some(limit).filter(|_| rate > 0.0))
+        Ok(Some(limit).filter(|_| rate > 0.0))
     }
 
     /// Takes a request from those that may go, and returns how long it has to wait.
@@ -262,7 +265,7 @@ mod tests {
         assert_eq!(parts("1.5:20"), Some((1.5, 20.0)));
         assert_eq!(parts("0"), None);
         for text in ["", "x", "-1", "5:x", "5:", ":5", "5:1.5", "inf", "NaN"] {
-            assert!(Limit::parse(text).is_none(), "{text}");
+            assert!(Limit::parse(text).is_err(), "{text}");
         }
     }
 }

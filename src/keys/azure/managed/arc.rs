@@ -74,7 +74,7 @@ mod tests {
     const KEY: &str = "/var/opt/azcmagent/tokens/one.key";
 
     /// Asks an agent that names the file `path` and takes its text.
-    fn asked(machine: Machine, path: &str) -> Result<Place, String> {
+    fn asked(machine: &Machine, path: &str) -> Result<Place, String> {
         let agent = serve(vec![
             ("metadata: true\r\n", format!("401 No\r\nWWW-Authenticate: Basic realm={path}"), ""),
             (
@@ -83,23 +83,23 @@ mod tests {
                 r#"{"access_token":"token","expires_on":"1700003600"}"#,
             ),
         ]);
-        let client = Client::new(&machine, &Tls::default()).unwrap();
+        let client = Client::new(machine, &Tls::default()).unwrap();
         let challenge =
             Challenge { resource: "https://vault.azure.net".to_owned(), tenant: "t".to_owned() };
         let now = Instant::now();
-        let asking = Asking { host: &machine, client: &client, challenge: &challenge, now };
+        let asking = Asking { host: machine, client: &client, challenge: &challenge, now };
         token(&asking, &format!("{agent}/token"))
             .map_err(|error| error.replace(&agent, "http://agent"))
     }
 
-    fn error(machine: Machine, path: &str) -> String {
+    fn error(machine: &Machine, path: &str) -> String {
         asked(machine, path).map(drop).unwrap_err()
     }
 
     #[test]
     fn who_can_read_the_file_of_the_agent_has_a_token() {
         let machine = Machine::default().file(KEY, "canary\n");
-        let Ok(Place::Token(token)) = asked(machine, KEY) else { panic!("there is no token") };
+        let Ok(Place::Token(token)) = asked(&machine, KEY) else { panic!("there is no token") };
         assert_eq!(token.header(), "Bearer token");
     }
 
@@ -114,7 +114,7 @@ mod tests {
             "tokens/one.key",
         ] {
             assert_eq!(
-                error(Machine::default().file(path, "canary"), path),
+                error(&Machine::default().file(path, "canary"), path),
                 "http://agent/token: the file that is asked for is no key in \
                  `/var/opt/azcmagent/tokens`",
                 "{path}"
@@ -125,15 +125,15 @@ mod tests {
     #[test]
     fn what_is_missing_is_said() {
         assert_eq!(
-            error(Machine::default(), KEY),
+            error(&Machine::default(), KEY),
             format!("`{KEY}` cannot be read: entity not found; members of the group `himds` can")
         );
         assert_eq!(
-            error(Machine::default().file(KEY, "wrong"), KEY),
+            error(&Machine::default().file(KEY, "wrong"), KEY),
             "http://agent/token: status 403"
         );
         assert_eq!(
-            error(Machine::with(&[("AZURE_CLIENT_ID", "me")]), KEY),
+            error(&Machine::with(&[("AZURE_CLIENT_ID", "me")]), KEY),
             "AZURE_CLIENT_ID names an identity, but Azure Arc has only its own: unset it"
         );
         let machine = Machine::default();
