@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,6 +16,7 @@ use crate::keys::http::{self, Answer, Request, Tls};
 use crate::keys::{Host, OwnCredentials};
 use crate::number::basic_seconds;
 use crate::secret::SecretBytes;
+use crate::tree::Timestamp;
 
 /// How data keys are encrypted: by a symmetric key.
 const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
@@ -22,11 +24,17 @@ const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
 /// Who this is. The header is signed, so that the client may not choose another.
 const USER_AGENT: &str = concat!("encfile/", env!("CARGO_PKG_VERSION"));
 
+/// How long it is not looked again for an access key that there was none of.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// An access key, or what was wrong in each place, and when that was so.
+type Found = (Result<Arc<AccessKey>, Vec<String>>, Timestamp);
+
 /// The user's access to `HuaweiCloud`.
 pub(super) struct Client {
     host: Arc<dyn Host>,
     http: OnceLock<Result<http::Client, String>>,
-    access: Mutex<Option<Result<Arc<AccessKey>, Vec<String>>>>,
+    access: Mutex<Option<Found>>,
     projects: Mutex<HashMap<String, String>>,
 }
 
@@ -104,8 +112,8 @@ impl Client {
     pub(super) fn looked_in(&self) -> Vec<String> {
         match &*self.access.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Vec::new(),
-            Some(Ok(access)) => vec![format!("{}: an access key", access.origin)],
-            Some(Err(places)) => places.clone(),
+            Some((Ok(access), _)) => vec![format!("{}: an access key", access.origin)],
+            Some((Err(places), _)) => places.clone(),
         }
     }
 
@@ -199,12 +207,16 @@ impl Client {
     fn access(&self) -> Result<Arc<AccessKey>, String> {
         let mut known = self.access.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.host.now();
-        let counts = |key: &Arc<AccessKey>| key.until.is_none_or(|until| now < until);
-        let access = match known.take() {
-            Some(found) if found.as_ref().map_or(true, counts) => found,
-            _ => credentials::find(&*self.host, METADATA).map(Arc::new),
+        let is_old = |(found, at): &Found| match found {
+            Ok(key) => key.until.is_some_and(|until| now >= until),
+            Err(_) => now >= *at + PAUSE,
         };
-        known.insert(access).clone().map_err(|places| {
+        let current = known
+            .take()
+            .filter(|found| !is_old(found))
+            .unwrap_or_else(|| (credentials::find(&*self.host, METADATA).map(Arc::new), now));
+        let (found, _) = known.insert(current);
+        found.clone().map_err(|places| {
             format!("failed to get HuaweiCloud credentials: {}", places.join("; "))
         })
     }
