@@ -7,6 +7,8 @@
 
 mod proxy;
 mod server_name;
+#[cfg(all(unix, feature = "hc-vault"))]
+mod socket;
 
 #[cfg(any(feature = "gcp", feature = "huawei"))]
 use std::fmt::Write as _;
@@ -175,6 +177,14 @@ impl Client {
             ),
         };
         Ok(Client { agent, proxies, connect: CONNECT, total: TOTAL })
+    }
+
+    /// Returns a client that asks whoever listens on a socket in the file system.
+    #[cfg(all(unix, feature = "hc-vault"))]
+    pub(super) fn at_socket(path: std::path::PathBuf) -> Client {
+        let (socket, resolver) = (socket::Socket { path }, DefaultResolver::default());
+        let agent = Agent::with_parts(settings().build(), socket, resolver);
+        Client { agent, proxies: Proxies::default(), connect: CONNECT, total: TOTAL }
     }
 
     /// Returns the same client, which waits for an answer no longer than `limit`.

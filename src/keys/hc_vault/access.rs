@@ -173,6 +173,9 @@ impl Access {
         if matches!(allowlist, Allowlist::None | Allowlist::Only(_)) && !is_named {
             return Err(format!("Allowlist does not allow {wanted}"));
         }
+        if agent_socket(&*self.host).is_some() {
+            return Server::parse("http://localhost").map_err(str::to_owned);
+        }
         if let Some(agent) = self.variable_server(AGENT)? {
             return Ok(agent);
         }
@@ -237,6 +240,12 @@ impl Access {
     pub(super) fn looked_in(&self) -> Vec<String> {
         self.token().looked_in.clone()
     }
+}
+
+/// Returns the socket in the file system that the agent listens on, if it does.
+pub(super) fn agent_socket(host: &dyn Host) -> Option<PathBuf> {
+    let agent = text(host, AGENT).filter(|_| cfg!(unix))?;
+    agent.strip_prefix("unix://").map(PathBuf::from)
 }
 
 /// Returns a variable that is not empty.

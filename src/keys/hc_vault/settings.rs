@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ureq::http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::access::{Server, text};
+use super::access::{Server, agent_socket, text};
 use crate::keys::Host;
 use crate::keys::http::{Authorities, Client, Proxies, Tls};
 
@@ -130,7 +130,11 @@ fn client(host: &dyn Host) -> Result<Client, String> {
             || Proxies::of_environment(host),
             |(name, proxy)| Proxies::only(name, &proxy),
         )?;
-    let client = Client::through(proxies, host, &tls)?;
+    let client = match agent_socket(host) {
+        #[cfg(unix)]
+        Some(path) => Client::at_socket(path),
+        _ => Client::through(proxies, host, &tls)?,
+    };
     match text(host, "VAULT_CLIENT_TIMEOUT") {
         None => Ok(client),
         Some(text) => match duration(&text) {

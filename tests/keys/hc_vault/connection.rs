@@ -1,6 +1,7 @@
 //! How servers are reached: certificates, names, proxies, headers; the real SOPS is the measure.
 
 use std::fs;
+use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
@@ -69,23 +70,29 @@ impl Guarded {
                 file("named.key"),
             ),
         );
-        let arguments = |port| {
-            let listen = format!("-dev-listen-address=127.0.0.1:{port}");
-            let (token, config) = (format!("-dev-root-token-id={ROOT}"), config.display());
-            let config = format!("-config={config}");
-            let words = ["server", "-dev", "-dev-no-store-token", &listen, &token, &config];
-            words.map(str::to_owned).to_vec()
-        };
-        let server = Server::start(&peers::python_program("bao"), arguments, &[]);
-        for (path, body) in
-            [("sys/mounts/transit", r#"{"type":"transit"}"#), ("transit/keys/dev", "{}")]
-        {
-            let (status, answer) = bao::ask_as_root(&server, "POST", path, body);
-            assert!((200..210).contains(&status), "{path}: {answer}");
-        }
+        let server = server(&config);
         let key = |address| format!("https://{address}/v1/transit/keys/dev");
         Guarded { _server: server, strict: key(strict), named: key(named), sandbox }
     }
+}
+
+/// Starts a server with what is in a file besides, and an engine.
+fn server(config: &Path) -> Server {
+    let arguments = |port| {
+        let listen = format!("-dev-listen-address=127.0.0.1:{port}");
+        let (token, config) = (format!("-dev-root-token-id={ROOT}"), config.display());
+        let config = format!("-config={config}");
+        let words = ["server", "-dev", "-dev-no-store-token", &listen, &token, &config];
+        words.map(str::to_owned).to_vec()
+    };
+    let server = Server::start(&peers::python_program("bao"), arguments, &[]);
+    for (path, body) in
+        [("sys/mounts/transit", r#"{"type":"transit"}"#), ("transit/keys/dev", "{}")]
+    {
+        let (status, answer) = bao::ask_as_root(&server, "POST", path, body);
+        assert!((200..210).contains(&status), "{path}: {answer}");
+    }
+    server
 }
 
 /// Encrypts for a key with these variables alone, by both programs, which must agree on whether that
@@ -143,6 +150,18 @@ fn a_server_may_have_another_name_in_its_certificate() {
     both(sandbox, key, &[("VAULT_TLS_SERVER_NAME", "vault.internal")], true);
     both(sandbox, key, &[("VAULT_TLS_SERVER_NAME", "other.internal")], false)
         .says(["invalid peer certificate: "]);
+}
+
+#[test]
+fn an_agent_may_listen_on_a_socket_in_the_file_system() {
+    let sandbox = sandbox();
+    let socket = sandbox.path("agent.sock").display().to_string();
+    let config = format!("listener \"unix\" {{\n  address = \"{socket}\"\n}}\n");
+    let _server = server(&sandbox.write("bao.hcl", config));
+    let key = format!("https://{}/v1/transit/keys/dev", free_address());
+    both(&sandbox, &key, &[("VAULT_AGENT_ADDR", &format!("unix://{socket}"))], true);
+    both(&sandbox, &key, &[("VAULT_AGENT_ADDR", "unix:///gone.sock")], false)
+        .says(["PUT http://localhost/v1/transit/encrypt/dev: io: No such file or directory"]);
 }
 
 /// Returns a server with a certificate for `vault.example`, a proxy to it, and a sandbox that knows
