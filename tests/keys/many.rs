@@ -10,8 +10,11 @@ use crate::files::ALICE;
 use crate::keys::{Reply, StandIn};
 use crate::sandbox::{Sandbox, Stdin};
 
-/// How many files there are.
-const FILES: usize = 200;
+/// How many files are many.
+const MANY: usize = 200;
+
+/// How many are enough to be asked for in several rounds.
+const SOME: usize = 40;
 
 /// How many keys are asked at the same time.
 const TOGETHER: usize = 16;
@@ -62,6 +65,11 @@ impl Gate {
         self.count.lock().unwrap().now -= 1;
     }
 
+    /// Lets everything be answered at once.
+    fn open(&self) {
+        self.count.lock().unwrap().asked = self.expected;
+    }
+
     /// Returns how many questions there were, and how many at the same time, and begins anew.
     fn take(&self) -> (usize, usize) {
         let Count { asked, most, .. } = std::mem::take(&mut *self.count.lock().unwrap());
@@ -71,21 +79,21 @@ impl Gate {
 
 /// A stand-in for Vault, and files with a key of it.
 struct Service {
+    files: usize,
     server: StandIn,
     gate: Arc<Gate>,
     sandbox: Sandbox,
 }
 
 impl Service {
-    /// Starts the service, and makes the files for it, each with a wrapped key of its own.
-    fn new() -> Service {
-        Service::with_wrapped_keys(FILES, TOGETHER)
+    /// Starts the service, and makes files for it, each with a wrapped key of its own.
+    fn with_files(files: usize) -> Service {
+        Service::with_wrapped_keys(files, files)
     }
 
-    /// Starts the service, which expects so many questions together, and makes the files, which
-    /// share so many wrapped keys.
-    fn with_wrapped_keys(different: usize, together: usize) -> Service {
-        let gate = Arc::new(Gate::new(together));
+    /// Starts the service, and makes files that share so many wrapped keys.
+    fn with_wrapped_keys(files: usize, different: usize) -> Service {
+        let gate = Arc::new(Gate::new(different.min(TOGETHER)));
         let theirs = Arc::clone(&gate);
         // A wrapped key has the data key itself in it, so that the server need not keep it.
         let server = StandIn::start(move |asked| {
@@ -101,12 +109,12 @@ impl Service {
         });
         let sandbox = Sandbox::new();
         sandbox.env("VAULT_TOKEN", "token");
-        let service = Service { server, gate, sandbox };
+        let service = Service { files, server, gate, sandbox };
         service.sandbox.write("first.yaml", PLAIN);
         let encrypt = ["encrypt", "-i", "--hc-vault-transit", &service.key(), "first.yaml"];
         service.sandbox.encfile(encrypt).go().success();
         let text = service.sandbox.read("first.yaml");
-        for (number, name) in Service::names().iter().enumerate() {
+        for (number, name) in service.names().iter().enumerate() {
             let wrapped = format!("{PREFIX}{}:", number % different);
             service.sandbox.write(name, text.replace(&format!("{PREFIX}0:"), &wrapped));
         }
@@ -117,21 +125,26 @@ impl Service {
         format!("{}/v1/transit/keys/dev", self.server.url())
     }
 
-    fn names() -> Vec<String> {
-        (0..FILES).map(|number| format!("{number:03}.yaml")).collect()
+    fn names(&self) -> Vec<String> {
+        (0..self.files).map(|number| format!("{number:03}.yaml")).collect()
     }
 
     /// Returns a command line for all files.
-    fn with_files(command: &[&str]) -> Vec<String> {
-        command.iter().map(|&word| word.to_owned()).chain(Service::names()).collect()
+    fn for_all(&self, command: &[&str]) -> Vec<String> {
+        command.iter().map(|&word| word.to_owned()).chain(self.names()).collect()
     }
 
     /// Returns a command line for the first file, with a flag for each of the others.
-    fn with_each(flag: &str, command: &[&str], rest: &[&str]) -> Vec<String> {
-        let names = Service::names();
+    fn for_each(&self, flag: &str, command: &[&str], rest: &[&str]) -> Vec<String> {
+        let names = self.names();
         let others = names[1..].iter().flat_map(|name| [flag, name]);
         let words = command.iter().copied().chain(others).chain([&*names[0]]);
         words.chain(rest.iter().copied()).map(str::to_owned).collect()
+    }
+
+    /// Returns whether all files are in clear.
+    fn are_in_clear(&self) -> bool {
+        self.names().iter().all(|name| self.sandbox.read(name) == PLAIN)
     }
 
     /// Lets the server be asked, as whoever has named it.
@@ -143,62 +156,60 @@ impl Service {
 
 const PLAIN: &str = "a: canary\n";
 
-/// Runs a command for all files, and checks what the service was asked for it.
-#[track_caller]
-fn assert_asked_together(service: &Service, command: &[String], code: i32) {
-    service.sandbox.encfile(command).go().code(code);
-    assert_eq!(service.gate.take(), (FILES, TOGETHER), "{}", command[0]);
-}
-
 #[test]
-fn commands_that_read_many_files_ask_for_all_data_keys_together_and_once() {
-    let service = Service::new().trusted();
-    service
-        .sandbox
-        .write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", ALICE.recipient()));
-    assert_asked_together(&service, &Service::with_files(&["check", "--verify"]), 1);
-    assert_asked_together(&service, &Service::with_each("-f", &["exec-env"], &["true"]), 0);
-    assert_asked_together(&service, &Service::with_files(&["repair"]), 0);
-    assert_asked_together(&service, &Service::with_files(&["scan"]), 0);
-}
-
-#[test]
-fn commands_that_write_many_files_ask_for_all_data_keys_together_and_once() {
-    let service = Service::new();
-    // What the rule names is asked, and nobody else has named the server.
-    let (age, key) = (ALICE.recipient(), service.key());
-    let rule = format!("creation_rules:\n  - age: {age}\n    hc_vault_transit_uri: {key}\n");
-    service.sandbox.write(".sops.yaml", rule);
-    assert_asked_together(&service, &Service::with_files(&["rotate", "-i"]), 0);
-    assert_asked_together(&service, &Service::with_files(&["updatekeys", "--yes"]), 0);
-    assert_asked_together(&service, &Service::with_files(&["decrypt", "-i"]), 0);
-    assert!(Service::names().iter().all(|name| service.sandbox.read(name) == PLAIN));
+fn two_hundred_data_keys_are_asked_for_sixteen_at_a_time_and_once() {
+    let service = Service::with_files(MANY).trusted();
+    service.sandbox.encfile(service.for_all(&["decrypt", "-i"])).go().success();
+    assert_eq!(service.gate.take(), (MANY, TOGETHER));
+    assert!(service.are_in_clear());
 }
 
 #[test]
 fn a_wrapped_key_that_files_share_is_asked_for_once() {
     for (different, together) in [(50, TOGETHER), (3, 3)] {
-        let service = Service::with_wrapped_keys(different, together).trusted();
-        service.sandbox.encfile(Service::with_files(&["decrypt", "-i"])).go().success();
+        let service = Service::with_wrapped_keys(MANY, different).trusted();
+        service.sandbox.encfile(service.for_all(&["decrypt", "-i"])).go().success();
         assert_eq!(service.gate.take(), (different, together));
-        assert!(Service::names().iter().all(|name| service.sandbox.read(name) == PLAIN));
+        assert!(service.are_in_clear());
     }
 }
 
 #[test]
+fn every_command_for_many_files_asks_for_all_data_keys_together_and_once() {
+    let service = Service::with_files(SOME);
+    // What the rule names is asked, and nobody else has named the server.
+    let (age, key) = (ALICE.recipient(), service.key());
+    let rule = format!("creation_rules:\n  - age: {age}\n    hc_vault_transit_uri: {key}\n");
+    service.sandbox.write(".sops.yaml", rule);
+    for (command, code) in [
+        (service.for_all(&["check", "--verify"]), 1),
+        (service.for_each("-f", &["exec-env"], &["true"]), 0),
+        (service.for_all(&["repair"]), 0),
+        (service.for_all(&["scan"]), 0),
+        (service.for_all(&["rotate", "-i"]), 0),
+        (service.for_all(&["updatekeys", "--yes"]), 0),
+        (service.for_all(&["decrypt", "-i"]), 0),
+    ] {
+        service.sandbox.encfile(&command).go().code(code);
+        assert_eq!(service.gate.take(), (SOME, TOGETHER), "{}", command[0]);
+    }
+    assert!(service.are_in_clear());
+}
+
+#[test]
 fn how_far_that_is_shows_at_the_terminal_and_nowhere_else() {
-    let service = Service::new().trusted();
+    let service = Service::with_files(MANY).trusted();
     service.sandbox.env("TERM", "xterm");
-    let repair = Service::with_files(&["repair"]);
+    let repair = service.for_all(&["repair"]);
     let mut nothing = String::new();
-    for name in Service::names() {
+    for name in service.names() {
         nothing.push_str(&format!("{name}: nothing to repair\n"));
     }
     let run = service.sandbox.encfile(&repair);
     run.go().success().stderr(&nothing).has_waited_for(&service.key());
     service.gate.take();
     let run = service.sandbox.encfile(&repair).stdin(Stdin::Terminal(Vec::new())).go().success();
-    assert_eq!(service.gate.take(), (FILES, TOGETHER));
+    assert_eq!(service.gate.take(), (MANY, TOGETHER));
     let run = run.does_not_say(["waiting for"]);
     let (bar, rest) = run.messages().split_at(run.messages().find("000.yaml").unwrap());
     assert_eq!(rest, nothing);
@@ -228,8 +239,8 @@ fn files_for_age_alone_show_nothing() {
 
 #[test]
 fn as_sops_nothing_is_said_of_a_service_that_takes_its_time() {
-    let service = Service::with_wrapped_keys(1, 1).trusted();
-    let decrypt = ["decrypt", &Service::names()[0]];
+    let service = Service::with_files(1).trusted();
+    let decrypt = ["decrypt", &service.names()[0]];
     service.sandbox.encfile(decrypt).go().success().has_waited_for(&service.key());
     service.gate.take();
     let run = service.sandbox.as_sops(decrypt).go().success().stdout(PLAIN);
@@ -239,9 +250,9 @@ fn as_sops_nothing_is_said_of_a_service_that_takes_its_time() {
 
 #[test]
 fn a_service_is_asked_for_what_a_command_opens_and_nothing_else() {
-    let service = Service::with_wrapped_keys(FILES, 1);
+    let service = Service::with_files(2).trusted();
     let sandbox = &service.sandbox;
-    sandbox.env("VAULT_ADDR", service.server.url());
+    service.gate.open();
     let text = sandbox.read_bytes("000.yaml");
     // Checks how often the service is asked, of any key.
     let asks = |expected: usize, command: &dyn Fn()| {
@@ -265,7 +276,7 @@ fn a_service_is_asked_for_what_a_command_opens_and_nothing_else() {
     });
     // Two data keys, and two to wrap.
     asks(4, &|| {
-        let files = ["rotate", "-i", "--filename-override", "x.yaml", "198.yaml", "199.yaml"];
+        let files = ["rotate", "-i", "--filename-override", "x.yaml", "000.yaml", "001.yaml"];
         sandbox.encfile(files).go().success();
     });
     asks(0, &|| {

@@ -1,5 +1,6 @@
 //! One call: a connection, a request, an answer.
 
+use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
@@ -149,23 +150,20 @@ where
         let stream = stream.take();
         async move { stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
     });
-    let broken =
-        |error: tonic::transport::Error| CallError::status(&Status::unavailable(chain(&error)));
-    let channel = endpoint.connect_with_connector(connector).await.map_err(broken)?;
+    let channel = endpoint.connect_with_connector(connector).await.map_err(|_| ended())?;
     let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE);
-    client.ready().await.map_err(broken)?;
+    client.ready().await.map_err(|_| ended())?;
     let path = PathAndQuery::from_static(method);
     let codec = ProstCodec::<Q, A>::default();
     let answer = client.unary(Request::new(request), path, codec).await;
-    answer.map(tonic::Response::into_inner).map_err(|status| CallError::status(&status))
+    answer.map(tonic::Response::into_inner).map_err(|status| {
+        // What a service says has no cause here; how a connection ends is a matter of chance.
+        if status.source().is_some() { ended() } else { CallError::status(&status) }
+    })
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+fn ended() -> CallError {
+    let message = "the service ended the connection without an answer, as an agent does to other \
+                   users";
+    CallError::status(&Status::unavailable(message))
 }
