@@ -84,6 +84,17 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn an_alias_that_stays_does_not_count_the_comments_of_its_anchor_twice() {
+    let text = "base: &b\n  # head\n  x: 1 # line\nother:   *b\nsecret: v\n";
+    let sealed = seal("yaml", text.as_bytes(), Some(("encrypted_regex", "^secret"))).unwrap();
+    let sealed = String::from_utf8_lossy(&sealed).into_owned();
+    let clear = "base: &b\n  # head\n  x: 1 # line\nother:   *b\nsecret: ENC[";
+    assert!(sealed.starts_with(clear), "{sealed}");
+    let opened = open("yaml", sealed.as_bytes()).unwrap();
+    assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+}
+
+#[test]
 fn decryption_gives_the_text_back() {
     for (format, text) in TEXTS {
         let sealed = seal(format, text.as_bytes(), None).unwrap();

@@ -112,6 +112,10 @@ fn compare_places(
             let start = paths.len();
             paths.extend_from_slice(leaves.path());
             let path = Span::new(start, paths.len());
+            // One in a copy made for an alias stands at the anchor, where it was found already.
+            if tree.node(id).span.is_none() {
+                continue;
+            }
             // A text that was joined from several lines stands in clear: only its order counts.
             let span = match text {
                 TextRef::Source(span) => Some(span),
