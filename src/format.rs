@@ -92,6 +92,10 @@ pub trait FileFormat: Sync {
 
     /// Returns the edits that add an entry with a text value at the end of a map.
     ///
+    /// This is for metadata blocks, whose shape is known: it always says where, or why not.
+    /// [`FileFormat::amend`] is for what people wrote: it takes any value, may know no way, and
+    /// leaves it to its caller to read the result back, which a block need not pay for.
+    ///
     /// # Errors
     /// If the map has no place for it.
     fn append(&self, tree: &Tree, map: NodeId, key: &str, value: &str) -> Result<Edits, EmitError>;

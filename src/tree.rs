@@ -11,6 +11,7 @@
 
 mod build;
 mod compare;
+mod copies;
 pub mod hashed;
 pub mod operation;
 pub mod path;

@@ -12,6 +12,7 @@ mod chance;
 mod commands;
 mod errors;
 mod files;
+mod growth;
 mod keys;
 mod memory;
 mod peers;

@@ -43,16 +43,14 @@ pub(super) struct PlainLeaves {
 /// A comment of the document.
 #[derive(Clone, Copy)]
 pub(super) struct PlainComment {
-    /// Its place in the source; of one that SOPS does not see, that of its text.
-    pub(super) span: Span,
+    /// Its node; `None` for one that SOPS does not see.
+    pub(super) id: Option<NodeId>,
     /// Its text.
     pub(super) text: TextRef,
     /// Whether it is sealed.
     pub(super) sealed: bool,
     /// Its key path.
     pub(super) path: Span,
-    /// Whether SOPS does not see it.
-    pub(super) is_stray: bool,
 }
 
 impl SealedLeaves {
@@ -235,10 +233,8 @@ impl Sealing<'_> {
             self.change(tree, id, NodeKind::Comment { text: new, inline }, found.verbatim);
             path_span = found.path.unwrap_or(path_span);
         }
-        if let Some(span) = tree.node(id).span {
-            let comment = PlainComment { span, text, sealed, path: path_span, is_stray: false };
-            self.sealed.leaves.comments.push(comment);
-        }
+        let comment = PlainComment { id: Some(id), text, sealed, path: path_span };
+        self.sealed.leaves.comments.push(comment);
         Ok(())
     }
 
@@ -248,7 +244,7 @@ impl Sealing<'_> {
         let TextRef::Source(span) = text else { return Ok(None) };
         let path = append(&mut self.sealed.leaves.paths, ROOT_PATH);
         let sealed = !span.is_empty();
-        let mut comment = PlainComment { span, text, sealed, path, is_stray: true };
+        let mut comment = PlainComment { id: None, text, sealed, path };
         if !comment.sealed {
             self.sealed.leaves.comments.push(comment);
             return Ok(None);

@@ -134,8 +134,7 @@ impl Spellings {
         let pairs = differences(original, shown).unwrap_or_default();
         let ids: Vec<NodeId> = pairs.iter().map(|pair| pair.shown).collect();
         for (pair, place) in pairs.iter().zip(places(shown, &ids)) {
-            let node = original.node(pair.original);
-            let Some(span) = region(node, pair.properties) else { continue };
+            let Some(span) = original_region(original, pair, shown) else { continue };
             spellings.nodes.push(Spelling {
                 document: place.document,
                 node: place.node,
@@ -184,7 +183,7 @@ impl Spellings {
                 place.path == spelling.path && place.document == spelling.document
             })
             .filter_map(|((id, spelling), _)| {
-                Some((region(shown.node(*id), spelling.properties)?, *spelling))
+                Some((shown_region(shown, *id, spelling.properties)?, *spelling))
             })
             .collect();
         // A block scalar contains the comment of its header: the larger one has both.
@@ -262,6 +261,11 @@ fn differences(original: &Tree, shown: &Tree) -> Option<Vec<Pair>> {
             return both_done.then_some(pairs);
         };
         let (node, shown_node) = (original.node(id), shown.node(other));
+        if is_alias(node) && shown_node.kind.is_comment() {
+            // A comment of the copy, which is written above it.
+            theirs += 1;
+            continue;
+        }
         if original.key(id) != shown.key(other)
             || node.kind.is_container() != shown_node.kind.is_container()
             || node.kind.is_comment() != shown_node.kind.is_comment()
@@ -269,7 +273,7 @@ fn differences(original: &Tree, shown: &Tree) -> Option<Vec<Pair>> {
             return None;
         }
         if node.kind.is_container() {
-            if node.site.style == Style::Alias && shown_node.site.style != Style::Alias {
+            if is_alias(node) && !is_alias(shown_node) {
                 pairs.push(Pair { original: id, shown: other, properties: false });
                 ours = node.end();
                 theirs = shown_node.end();
@@ -293,6 +297,10 @@ fn differences(original: &Tree, shown: &Tree) -> Option<Vec<Pair>> {
     }
 }
 
+fn is_alias(node: &Node) -> bool {
+    node.kind.is_container() && node.site.style == Style::Alias
+}
+
 fn property_text<'t>(tree: &'t Tree, node: &Node) -> Option<&'t [u8]> {
     node.site.properties.map(|span| &tree.source()[span.range()])
 }
@@ -306,6 +314,42 @@ fn region(node: &Node, properties: bool) -> Option<Span> {
         }
         _ => span,
     })
+}
+
+/// Returns the text of a node in the decrypted text that a spelling stands for.
+fn shown_region(shown: &Tree, id: NodeId, properties: bool) -> Option<Span> {
+    let node = shown.node(id);
+    if !node.kind.is_container() || node.site.style != Style::Block {
+        return region(node, properties);
+    }
+    // A copy on lines of its own, from behind its key to its last comment.
+    let inside = &shown.nodes()[id.index() + 1..node.end()];
+    let parts = || {
+        let is_block = |node: &Node| node.kind.is_container() && node.site.style == Style::Block;
+        let values = inside.iter().filter(move |node| !is_block(node));
+        let values = values.filter_map(|node| region(node, true));
+        values.chain(inside.iter().filter_map(|node| node.key?.span))
+    };
+    let start = match node.key {
+        Some(key) => key.span?.end,
+        None => parts().map(|part| part.start).min()?,
+    } as usize;
+    let end = parts().map(|part| part.end).max()? as usize;
+    let text = shown.source().get(start..end)?.trim_ascii_end();
+    Some(Span::new(start, start + text.len()))
+}
+
+/// Returns the text of a node that goes to where `shown` has it.
+fn original_region(original: &Tree, pair: &Pair, shown: &Tree) -> Option<Span> {
+    let node = original.node(pair.original);
+    let span = region(node, pair.properties)?;
+    let is_alias = node.kind.is_container();
+    match node.key {
+        Some(key) if is_alias && shown.node(pair.shown).site.style == Style::Block => {
+            Some(Span { start: key.span?.end, end: span.end })
+        }
+        _ => Some(span),
+    }
 }
 
 /// Where a node stands.
@@ -363,17 +407,16 @@ fn places(tree: &Tree, ids: &[NodeId]) -> Vec<Place> {
 /// Returns whether two texts have the same data: values, keys, order, and the comments of the
 /// text.
 pub(super) fn same_data(a: &Tree, b: &Tree) -> bool {
-    let comments = |tree: &Tree| -> Vec<Zeroizing<Vec<u8>>> {
-        let mut found: Vec<(Span, Zeroizing<Vec<u8>>)> = (0..tree.nodes().len())
-            .filter_map(|index| tree.id_at(index))
-            .filter_map(|id| Some((tree.node(id).span?, tree.comment(id)?)))
-            .map(|(span, text)| (span, Zeroizing::new(text.trim_ascii().to_vec())))
+    let comments = |tree: &Tree, other: &Tree| -> Vec<Zeroizing<Vec<u8>>> {
+        let text = |text: &[u8]| Zeroizing::new(text.trim_ascii().to_vec());
+        let mut found: Vec<(Span, Zeroizing<Vec<u8>>)> = tree
+            .comments_written_in(other)
+            .into_iter()
+            .map(|(place, id)| (place, text(tree.comment(id).unwrap_or_default())))
             .collect();
-        found.extend(tree.strays().iter().map(|stray| {
-            (stray.span, Zeroizing::new(tree.text(stray.text).trim_ascii().to_vec()))
-        }));
-        found.sort_by_key(|(span, _)| *span);
+        found.extend(tree.strays().iter().map(|stray| (stray.span, text(tree.text(stray.text)))));
+        found.sort_by_key(|(place, _)| *place);
         found.into_iter().map(|(_, text)| text).collect()
     };
-    a.has_same_values(b) && comments(a) == comments(b)
+    a.has_same_values(b) && comments(a, b) == comments(b, a)
 }

@@ -84,6 +84,42 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn aliases_are_written_out_with_the_comments_of_their_anchor() {
+    let sealing = regex::Regex::new(r"ENC\[[^\]]*\]").unwrap();
+    for (text, expected) in [
+        ("a: &a\n  # h\n  x: 1 # l\nb: *a\n", "a: &a\n  #E\n  x: E #E\nb:\n  #E\n  x: E #E\n"),
+        ("a: &a\n- x # l\nb:  *a # b\nc: 1\n", "a: &a\n- E #E\n#E\nb:\n    - E #E\nc: E\n"),
+        (
+            "a: &a\n  x: 1\n  # f\nb:\n- *a # b\n- [*a]\n",
+            "a: &a\n  x: E\n  #E\nb:\n#E\n- x: E\n  #E\n- [{x: \"E\",\n  #E\n  }]\n",
+        ),
+        (
+            "a: &a\n  # h\n  x: 1\nb:\n- k\n# m\n- *a\n",
+            "a: &a\n  #E\n  x: E\nb:\n- E\n#E\n#E\n- x: E\n",
+        ),
+        ("a: &a {} # e\nb: *a\n", "a: &a {} #E\nb: {}\n"),
+    ] {
+        let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+        let sealed = String::from_utf8_lossy(&sealed).into_owned();
+        let (body, _) = sealed.split_once("sops:\n").unwrap();
+        assert_eq!(sealing.replace_all(body, "E"), expected, "{text}");
+        let opened = open("yaml", sealed.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+    }
+}
+
+#[test]
+fn an_alias_that_stays_does_not_count_the_comments_of_its_anchor_twice() {
+    let text = "base: &b\n  # head\n  x: 1 # line\nother:   *b\nsecret: v\n";
+    let sealed = seal("yaml", text.as_bytes(), Some(("encrypted_regex", "^secret"))).unwrap();
+    let sealed = String::from_utf8_lossy(&sealed).into_owned();
+    let clear = "base: &b\n  # head\n  x: 1 # line\nother:   *b\nsecret: ENC[";
+    assert!(sealed.starts_with(clear), "{sealed}");
+    let opened = open("yaml", sealed.as_bytes()).unwrap();
+    assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+}
+
+#[test]
 fn decryption_gives_the_text_back() {
     for (format, text) in TEXTS {
         let sealed = seal(format, text.as_bytes(), None).unwrap();

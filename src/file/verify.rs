@@ -5,7 +5,7 @@
 //! decided by the *encrypted* layout: where it is another than in the plain text, the comment is
 //! sealed again for it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::crypt::canonical::{self, ValueType};
 use crate::crypt::data_key::DataKey;
@@ -112,6 +112,10 @@ fn compare_places(
             let start = paths.len();
             paths.extend_from_slice(leaves.path());
             let path = Span::new(start, paths.len());
+            // One in a copy made for an alias stands at the anchor, where it was found already.
+            if tree.node(id).span.is_none() {
+                continue;
+            }
             // A text that was joined from several lines stands in clear: only its order counts.
             let span = match text {
                 TextRef::Source(span) => Some(span),
@@ -166,7 +170,7 @@ fn compare_comments(
     let mut planned: Vec<&PlainComment> = leaves.comments.iter().collect();
     if in_place {
         found.sort_by_key(|comment| comment.span);
-        planned.sort_by_key(|comment| comment.span);
+        planned = in_written_order(planned, meant, tree);
         if found.len() != planned.len() {
             return Err(unstable());
         }
@@ -207,7 +211,7 @@ fn compare_comments(
             (&paths[found.path.range()], &leaves.paths[planned.path.range()]);
         let elsewhere = path != planned_path && (planned.sealed || !text.is_empty());
         // One in clear may have come to stand among those that are sealed.
-        if elsewhere && !planned.is_stray && (planned.sealed || found.selected) {
+        if elsewhere && planned.id.is_some() && (planned.sealed || found.selected) {
             let of_document = planned_path == ROOT_PATH;
             moved.push(MovedComment { text: found.span, of_document });
         }
@@ -224,6 +228,26 @@ fn compare_comments(
         }
     }
     if misplaced { Err(unstable()) } else { Ok(edits) }
+}
+
+/// Returns those of the comments that `written` has, in its order: it has a copy's only where the
+/// alias is written out with them.
+fn in_written_order<'a>(
+    planned: Vec<&'a PlainComment>,
+    meant: &Tree,
+    written: &Tree,
+) -> Vec<&'a PlainComment> {
+    let places: HashMap<NodeId, Span> =
+        meant.comments_written_in(written).into_iter().map(|(place, id)| (id, place)).collect();
+    let place = |comment: &PlainComment| match (comment.id, comment.text) {
+        (Some(id), _) => places.get(&id).copied(),
+        (None, TextRef::Source(span) | TextRef::Pool(span)) => Some(span),
+    };
+    let mut placed: Vec<_> =
+        planned.into_iter().filter_map(|comment| Some((place(comment)?, comment))).collect();
+    // The order of the tree stays among those of a copy, which are all in one place.
+    placed.sort_by_key(|&(place, _)| place);
+    placed.into_iter().map(|(_, comment)| comment).collect()
 }
 
 /// Returns the lines of a comment without what formats write differently.

@@ -1,6 +1,7 @@
 //! What SOPS refuses once a text has been read: duplicate keys, and merges of what is no map.
 
 use super::raw::{Raw, Shape, Stream, Tag};
+use super::splice::SEALED;
 use crate::format::{SyntaxError, repeated};
 use crate::span::Position;
 use crate::tree::Style;
@@ -35,7 +36,7 @@ pub(super) fn check(source: &[u8], stream: &Stream) -> Result<(), SyntaxError> {
             let text = key_text(source, stream, key);
             let alias = matches!(key.shape, Shape::Alias(_));
             keys.push(((alias, text), key.span.start));
-            if is_merge(key, text) && !is_mergeable(stream, key.end) {
+            if is_merge(key, text) && !is_mergeable(source, stream, key.end) {
                 let message = "the value of `<<` must be a map or a list of maps";
                 return Err(SyntaxError::at(source, value.span.start as usize, message));
             }
@@ -80,8 +81,9 @@ fn is_merge(key: &Raw, text: &[u8]) -> bool {
         }
 }
 
-/// Returns whether the node `id` is a map, an alias of one, or a list of those.
-fn is_mergeable(stream: &Stream, id: u32) -> bool {
+/// Returns whether the node `id` is a map, an alias of one, or a list of those. In such a list
+/// there may be comments as SOPS encrypts them, which are texts.
+fn is_mergeable(source: &[u8], stream: &Stream, id: u32) -> bool {
     let is_map = |raw: &Raw| match raw.shape {
         Shape::Alias(target) => stream.nodes[target as usize].shape == Shape::Map,
         shape => shape == Shape::Map,
@@ -93,7 +95,9 @@ fn is_mergeable(stream: &Stream, id: u32) -> bool {
     let mut next = id + 1;
     while next < value.end {
         let member = &stream.nodes[next as usize];
-        if !is_map(member) {
+        let is_sealed = matches!(member.shape, Shape::Scalar(text)
+            if stream.text(source, text).starts_with(SEALED));
+        if !is_map(member) && !is_sealed {
             return false;
         }
         next = member.end;

@@ -7,6 +7,7 @@
 
 mod aliases;
 mod comments;
+mod copies;
 mod lines;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,8 @@ struct Splicer<'t> {
     step: usize,
     /// The ends of the lists that have nothing but comments, once they are needed.
     hollow_list_ends: Option<HashSet<usize>>,
+    /// The comments that are written elsewhere already.
+    moved: HashSet<NodeId>,
 }
 
 impl<'t> Splicer<'t> {
@@ -62,6 +65,7 @@ impl<'t> Splicer<'t> {
             newline: newline_of(tree.source()),
             step: indent_step(tree),
             hollow_list_ends: None,
+            moved: HashSet::new(),
         }
     }
 
@@ -71,6 +75,9 @@ impl<'t> Splicer<'t> {
         let Some(span) = node.span else {
             return Ok(());
         };
+        if self.moved.contains(&change.id) {
+            return Ok(());
+        }
         if let Some(text) = change.verbatim {
             self.verbatim(node, span, self.tree.text(text));
             return Ok(());

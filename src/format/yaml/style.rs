@@ -279,7 +279,8 @@ fn is_base_60(text: &str) -> bool {
 /// Which characters a double-quoted text escapes beyond those that must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escapes {
-    /// As SOPS: characters above U+FFFF too.
+    /// As SOPS: characters above U+FFFF too, and everything behind a byte order mark that begins
+    /// the text.
     Sops,
     /// As few as readers need.
     Few,
@@ -302,12 +303,14 @@ pub(super) fn write_double(out: &mut SecretBytes, text: &str, escapes: Escapes) 
     out.push(b'"');
     let bytes = text.as_bytes();
     let (mut done, mut at) = (0, 0);
+    // SOPS' writer looks for the mark at the beginning of the text, wherever it is in it.
+    let all = escapes == Escapes::Sops && text.starts_with('\u{FEFF}');
     loop {
-        at += find::first(&bytes[at..], may_be_escaped);
+        at += if all { 0 } else { find::first(&bytes[at..], may_be_escaped) };
         // These bytes only begin characters.
         let Some(character) = text[at..].chars().next() else { break };
         let next = at + character.len_utf8();
-        if is_escaped(character, escapes) {
+        if all || is_escaped(character, escapes) {
             out.extend_from_slice(&bytes[done..at]);
             write_escape(out, character);
             done = next;
@@ -353,6 +356,7 @@ fn write_escape(out: &mut SecretBytes, character: char) {
         '"' => b'"',
         '\\' => b'\\',
         '\u{85}' => b'N',
+        '\u{A0}' => b'_',
         '\u{2028}' => b'L',
         '\u{2029}' => b'P',
         _ => {
@@ -435,9 +439,8 @@ mod tests {
     fn differs(text: &str) -> bool {
         // SOPS prints these as null (tab) or with an indentation digit that is wrong in lists.
         let blank_start = text.contains('\n') && text.starts_with([' ', '\t', '\n']);
-        // Not every reader takes these for line breaks, so they are escaped; and SOPS escapes
-        // every byte behind a byte order mark.
-        blank_start || text.contains(['\u{2028}', '\u{2029}', '\u{FEFF}'])
+        // Not every reader takes these for line breaks, so they are escaped.
+        blank_start || text.contains(['\u{2028}', '\u{2029}'])
     }
 
     #[test]
@@ -477,7 +480,7 @@ mod tests {
                 other += 1;
             }
         }
-        assert_eq!((same, other), (4472, 599));
+        assert_eq!((same, other), (4666, 405));
     }
 
     #[test]

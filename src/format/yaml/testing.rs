@@ -1,5 +1,7 @@
 //! What the tests of the YAML writer share.
 
+use std::collections::HashSet;
+
 use serde_json::Value as Json;
 
 use super::Yaml;
@@ -163,9 +165,11 @@ fn add(builder: &mut TreeBuilder, key: Option<Key>, value: &Json) {
     builder.leaf(key, leaf, None, site);
 }
 
-/// Returns the nodes of a tree, one a line, for comparison; without the comments of copies made
-/// for aliases, which are not in the text.
-pub(super) fn describe(tree: &Tree) -> String {
+/// Returns the nodes of a tree, one a line, for comparison with `written`: the comments of copies
+/// made for aliases are among them where it has those in block style.
+pub(super) fn describe(tree: &Tree, written: &Tree) -> String {
+    let comments: HashSet<NodeId> =
+        tree.comments_written_in(written).into_iter().map(|(_, id)| id).collect();
     let mut out = String::new();
     let mut depth = 0;
     for step in tree.walk(None) {
@@ -173,7 +177,7 @@ pub(super) fn describe(tree: &Tree) -> String {
             depth -= 1;
             continue;
         };
-        if tree.node(id).kind.is_comment() && tree.node(id).span.is_none() {
+        if tree.node(id).kind.is_comment() && !comments.contains(&id) {
             continue;
         }
         out.push_str(&"  ".repeat(depth));

@@ -559,3 +559,14 @@ fn no_changed_document_makes_the_reader_panic() {
         check_any(&text);
     }
 }
+
+#[test]
+fn a_list_of_merges_may_have_comments_as_sops_encrypts_them() {
+    let sealed = "ENC[AES256_GCM,data:a,iv:b,tag:c,type:comment]";
+    assert!(parse(format!("m:\n  <<:\n    - {sealed}\n    - a: 1\n").as_bytes()).is_ok());
+    for text in ["m:\n  <<:\n    - text\n    - a: 1\n".to_owned(), format!("m:\n  <<: {sealed}\n")]
+    {
+        let error = parse(text.as_bytes()).map(|_| ()).unwrap_err();
+        assert_eq!(error.message, "the value of `<<` must be a map or a list of maps");
+    }
+}

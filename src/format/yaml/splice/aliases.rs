@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::emit::{FlowQuotes, write_flow, write_flow_text};
+use super::super::emit::{FlowQuotes, write_flow_text};
 use super::super::properties::{Tag, words};
 use super::Splicer;
 use crate::format::EmitError;
@@ -63,9 +63,9 @@ impl Splicer<'_> {
                 let first = index + usize::from(!node.kind.is_container());
                 write_out = dirty(span) || touched_before[node.end()] > touched_before[first];
                 if write_out && node.kind.is_container() {
-                    let mut out = SecretBytes::new();
-                    write_flow(&mut out, self.tree, id, FlowQuotes::Needed)?;
-                    self.edits.replace(span, &out);
+                    if !self.copy_as_block(id, node, span)? {
+                        self.copy_as_flow(id, node, span)?;
+                    }
                 } else if write_out && !touched[index] {
                     self.over_token(id, node, span, Tag::None);
                 }

@@ -54,7 +54,7 @@ impl Splicer<'_> {
     }
 
     /// Returns the column for the lines of a literal block, as SOPS chooses it.
-    fn inner_column(&self, node: &Node) -> usize {
+    pub(super) fn inner_column(&self, node: &Node) -> usize {
         let outside = node.site.indent as usize;
         if node.key.is_none() { outside + 2 } else { (outside + self.step) / self.step * self.step }
     }
