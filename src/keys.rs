@@ -219,6 +219,13 @@ fn vouched_for(key: &Arc<dyn MasterKey>) -> Arc<dyn MasterKey> {
     }
 }
 
+/// Returns whether a host, as addresses name it, is this machine.
+#[cfg(any(feature = "http", feature = "keyservice"))]
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|one| one.is_loopback())
+}
+
 /// Returns the number of groups that are needed: the threshold, or all groups if it is 0.
 pub fn needed_groups(groups: usize, threshold: usize) -> usize {
     match (groups, threshold) {

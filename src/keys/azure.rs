@@ -5,7 +5,8 @@
 //! rule, a key without a version stands for each of its versions.
 //!
 //! The address may come from a file, and whoever can write a file would like to have a token: a vault
-//! outside of Azure's own domains is not called unless the user has named it. What tokens are for is said by the vault, within its own domain ([`vault`]); they are asked for at
+//! outside of Azure's own domains, and not on this machine, is not called unless the user has named it.
+//! What tokens are for is said by the vault, within its own domain ([`vault`]); they are asked for at
 //! Microsoft, the machine and the user's programs ([`chain`]).
 
 mod chain;
@@ -24,7 +25,8 @@ use zeroize::Zeroizing;
 use self::vault::{Azure, Failure};
 use super::bearer;
 use super::{
-    Credentials, FieldValue, Fields, FileServers, KeyCode, KeyError, MasterKey, NamedBy, text_field,
+    Credentials, FieldValue, Fields, FileServers, KeyCode, KeyError, MasterKey, NamedBy,
+    is_loopback, text_field,
 };
 use crate::secret::SecretBytes;
 
@@ -215,10 +217,10 @@ impl MasterKey for AzureKey {
     }
 
     fn needs_user(&self) -> bool {
-        let host = self.authority().unwrap_or_default();
-        let host = host.split(':').next().unwrap_or_default();
+        let authority = self.authority().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(&*authority, |(host, _)| host);
         let is_azure = DOMAINS.iter().any(|domain| host.ends_with(domain));
-        self.named_by == NamedBy::File && !is_azure
+        self.named_by == NamedBy::File && !is_azure && !is_loopback(host)
     }
 
     fn wrap(&self, key: &[u8], with: &Credentials) -> Result<String, KeyError> {

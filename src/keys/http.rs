@@ -13,7 +13,6 @@ mod socket;
 #[cfg(any(feature = "gcp", feature = "huawei"))]
 use std::fmt::Write as _;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -266,8 +265,7 @@ pub(super) fn is_private(url: &str) -> bool {
 
 /// Returns whether an address is on this machine.
 fn is_loopback(url: &http::Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    url.host().is_some_and(super::is_loopback)
 }
 
 /// Returns bytes as signatures in headers have them, in hexadecimal.

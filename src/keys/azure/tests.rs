@@ -55,6 +55,10 @@ fn the_user_answers_for_vaults_outside_of_azure() {
         "https://v.vault.azure.cn",
         "https://v.vault.usgovcloudapi.net",
         "https://v.managedhsm.azure.net",
+        // What is on this machine is the user's.
+        "https://127.0.0.1:8443",
+        "https://localhost:8443",
+        "https://[::1]:8443/",
     ] {
         assert!(!key_of_file(url, "1").needs_user(), "{url}");
     }
@@ -68,6 +72,10 @@ fn the_user_answers_for_vaults_outside_of_azure() {
         "https://v.vault.azure.net@evil.example",
         "https://v.vault.azure.net:1@evil.example",
         "http://v.vault.azure.net",
+        "http://127.0.0.1",
+        "https://127.0.0.1.evil.example",
+        "https://127.0.0.1:1@evil.example",
+        "https://localhost.evil.example:1",
         "",
     ] {
         assert!(key_of_file(url, "1").needs_user(), "{url}");

@@ -1,8 +1,9 @@
 //! Where a key service is, as SOPS writes it: `tcp://127.0.0.1:5000`, `unix:///run/keys.sock`.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
+
+use crate::keys::is_loopback;
 
 /// Where a key service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +72,7 @@ impl Address {
     /// Returns whether what is sent there stays on this machine.
     pub fn is_private(&self) -> bool {
         let Address::Tcp { place, .. } = self else { return true };
-        let host = place.rsplit_once(':').map_or("", |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        place.rsplit_once(':').is_some_and(|(host, _)| is_loopback(host))
     }
 }
 
