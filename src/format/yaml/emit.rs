@@ -1,8 +1,9 @@
-//! A tree as new YAML text, in SOPS' layout; and the same values in flow style, for where a block
-//! cannot stand.
+//! A tree as new YAML text, in SOPS' layout; and the same values in flow style ([`flow`]).
 //!
 //! Comments stay in the container that holds them: where SOPS would move one out of a list member
 //! or behind an empty collection, it is written where a reader attaches it to the same container.
+
+mod flow;
 
 use std::collections::HashSet;
 
@@ -11,13 +12,17 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::style::{
-    Escapes, Shape, chomping, indentation_digit, sops_style, style_of, write_double, write_lines,
-    write_single, write_spaces,
+    Escapes, chomping, indentation_digit, sops_style, write_double, write_lines, write_single,
+    write_spaces,
 };
 use crate::format::{EmitError, Layout};
 use crate::number::{rfc3339, yaml_float};
 use crate::secret::SecretBytes;
 use crate::tree::{KeyType, NodeId, NodeKind, Step, Style, Tree, Value};
+
+pub(super) use self::flow::{
+    FlowLines, FlowQuotes, write_flow, write_flow_key, write_flow_lines, write_flow_text,
+};
 
 /// Spaces a level where nothing else is asked for.
 pub(super) const DEFAULT_INDENT: usize = 4;
@@ -463,165 +468,6 @@ pub(super) fn write_scalar(out: &mut SecretBytes, tree: &Tree, id: NodeId) {
 
 fn write_base64(out: &mut SecretBytes, bytes: &[u8]) {
     out.extend_from_slice(Zeroizing::new(STANDARD.encode(bytes)).as_bytes());
-}
-
-/// How keys and texts are quoted in a flow collection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FlowQuotes {
-    /// Where they must be.
-    Needed,
-    /// Always, as in JSON.
-    All,
-}
-
-/// How lines begin and end that stand within braces.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FlowLines {
-    /// The column, which is beyond that of the block around it.
-    pub(super) column: usize,
-    /// The line break.
-    pub(super) newline: &'static [u8],
-}
-
-/// Appends a map or list in flow style, on one line and without its comments.
-pub(super) fn write_flow(
-    out: &mut SecretBytes,
-    tree: &Tree,
-    root: NodeId,
-    quotes: FlowQuotes,
-) -> Result<(), EmitError> {
-    write_flow_lines(out, tree, root, quotes, None)
-}
-
-/// As [`write_flow`], but where there are `lines`, each comment gets one.
-pub(super) fn write_flow_lines(
-    out: &mut SecretBytes,
-    tree: &Tree,
-    root: NodeId,
-    quotes: FlowQuotes,
-    lines: Option<FlowLines>,
-) -> Result<(), EmitError> {
-    // What the next member needs in front of it.
-    let mut comma: &[u8] = b"";
-    let mut hoisted = 0;
-    for step in tree.walk(Some(root)) {
-        let (Step::Enter(id) | Step::Leaf(id) | Step::Leave(id)) = step;
-        let node = tree.node(id);
-        if let Step::Leave(_) = step {
-            out.push(if node.kind == NodeKind::List { b']' } else { b'}' });
-            comma = b", ";
-            continue;
-        }
-        if node.kind.is_comment() {
-            if hoisted > 0 {
-                hoisted -= 1;
-            } else if let Some(lines) = lines {
-                out.extend_from_slice(comma.trim_ascii_end());
-                comma = b"";
-                flow_comment(out, tree, id, lines)?;
-            }
-            continue;
-        }
-        if let Some(lines) = lines {
-            hoisted = comments_to_hoist(tree, id);
-            for comment in tree.children(id).take(hoisted) {
-                out.extend_from_slice(comma.trim_ascii_end());
-                comma = b"";
-                flow_comment(out, tree, comment, lines)?;
-            }
-        }
-        if id != root {
-            out.extend_from_slice(comma);
-            write_flow_key(out, tree, id, quotes)?;
-        }
-        match node.kind {
-            NodeKind::List => out.push(b'['),
-            NodeKind::Map => {
-                refuse_duplicates(tree, id)?;
-                out.push(b'{');
-            }
-            _ => write_flow_scalar(out, tree, id, quotes),
-        }
-        comma = if node.kind.is_container() { b"" } else { b", " };
-    }
-    Ok(())
-}
-
-/// Appends a comment on lines of its own.
-fn flow_comment(
-    out: &mut SecretBytes,
-    tree: &Tree,
-    id: NodeId,
-    FlowLines { column, newline }: FlowLines,
-) -> Result<(), EmitError> {
-    for line in comment_text(tree, id)?.split('\n') {
-        flow_line(out, column, newline);
-        out.push(b'#');
-        out.extend_from_slice(line.strip_suffix('\r').unwrap_or(line).as_bytes());
-    }
-    flow_line(out, column, newline);
-    Ok(())
-}
-
-/// Begins a line; what stands there already is one that is empty so far.
-fn flow_line(out: &mut SecretBytes, column: usize, newline: &[u8]) {
-    let blanks = out.iter().rev().take_while(|&&byte| byte == b' ').count();
-    if blanks != column || !out[..out.len() - blanks].ends_with(newline) {
-        out.extend_from_slice(newline);
-        write_spaces(out, column);
-    }
-}
-
-/// Appends the key of a flow map entry with its colon; nothing for a list member.
-pub(super) fn write_flow_key(
-    out: &mut SecretBytes,
-    tree: &Tree,
-    id: NodeId,
-    quotes: FlowQuotes,
-) -> Result<(), EmitError> {
-    /// A reader looks for the colon of a key this far, in characters, and no further.
-    const REACH: usize = 900;
-    let Some(key) = tree.node(id).key else {
-        return Ok(());
-    };
-    let Some(text) = key_text(tree.text(key.text), key.kind) else {
-        return Err(EmitError::at(tree, id, "a key is not UTF-8"));
-    };
-    let mut rendered = SecretBytes::new();
-    if key.kind == KeyType::Text && text != "<<" {
-        write_flow_text(&mut rendered, text, quotes);
-    } else {
-        rendered.extend_from_slice(text.as_bytes());
-    }
-    if rendered.len() > REACH {
-        out.extend_from_slice(b"? ");
-    }
-    out.extend_from_slice(&rendered);
-    out.extend_from_slice(b": ");
-    Ok(())
-}
-
-/// Appends a scalar in a flow collection.
-fn write_flow_scalar(out: &mut SecretBytes, tree: &Tree, id: NodeId, quotes: FlowQuotes) {
-    if let Some(Value::Text(bytes)) = tree.value(id)
-        && let Ok(text) = std::str::from_utf8(bytes)
-    {
-        write_flow_text(out, text, quotes);
-    } else {
-        write_scalar(out, tree, id);
-    }
-}
-
-pub(super) fn write_flow_text(out: &mut SecretBytes, text: &str, quotes: FlowQuotes) {
-    let shape = Shape::of(text);
-    let plain = quotes == FlowQuotes::Needed
-        && shape.reads_plain_in_flow()
-        && style_of(text, shape) == Style::Plain;
-    if plain {
-        out.extend_from_slice(text.as_bytes());
-    } else {
-        write_double(out, text, Escapes::Few);
-    }
 }
 
 #[cfg(test)]
