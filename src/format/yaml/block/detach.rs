@@ -28,7 +28,8 @@ pub(in crate::format::yaml) fn detach(tree: &Tree) -> Result<Option<Detached>, D
             let mut text = SecretBytes::from("{");
             text.extend_from_slice(&source[entry.range()]);
             let last = text.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
-            if last.starts_with(b"!") || last.starts_with(b"&") {
+            let is_empty = tree.node(id).span.is_none_or(Span::is_empty);
+            if is_empty && (last.starts_with(b"!") || last.starts_with(b"&")) {
                 // Nothing but a property, which the brace would be a part of.
                 text.push(b' ');
             }

@@ -208,6 +208,23 @@ fn line_breaks_of_yaml_1_1_are_no_content() {
 }
 
 #[test]
+fn a_block_in_braces_parses_whatever_it_is() {
+    for value in [
+        "{mac: x}", "[a]", "a", "a &b", "a !b", "a &b:", "&a", "!a", "!a &b", "&a b", "\"a &b\"",
+        "",
+    ] {
+        for space in ["", " "] {
+            for rest in ["", ", a: 1"] {
+                let text = format!("{{sops: {value}{space}{rest}}}\n");
+                if Yaml.parse(SecretBytes::from(&*text)).is_ok() {
+                    detached(&text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_left_in_braces_parses_whatever_stands_around_it() {
     let pieces = ["", " # c?\n", "\r# d,\n", ","];
     for front in ["", "a: 1", "a: 1,", "a: 1 # e,\n,", "a: 1, # e\n"] {
