@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::time::timeout;
 use tokio_postgres::Client;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,9 @@ use self::connection::Connection;
 
 /// How long an event may take, in each database.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long it may take before the user is told what is waited for.
+const SILENCE: Duration = Duration::from_millis(250);
 
 /// Something to write down. The database adds the time.
 #[derive(Clone, Copy, Debug)]
@@ -86,15 +90,20 @@ impl Log {
         Ok(Log { databases })
     }
 
-    /// Writes an event into all databases.
+    /// Writes an event into all databases; `tell` is called for each that takes a while.
     ///
     /// # Errors
     /// If one of them did not take it.
-    pub fn record(&self, event: &Event<'_>) -> Result<(), AuditError> {
+    pub fn record(&self, event: &Event<'_>, tell: &dyn Fn()) -> Result<(), AuditError> {
         for (index, database) in self.databases.iter().enumerate() {
             let done = block_on(async {
-                // The timer needs the runtime around it.
-                tokio::time::timeout(PATIENCE, database.record(event)).await
+                let mut work = std::pin::pin!(database.record(event));
+                // The timers need the runtime around them.
+                if let Ok(done) = timeout(SILENCE, &mut work).await {
+                    return Ok(done);
+                }
+                tell();
+                timeout(PATIENCE, work).await
             });
             let done = match done {
                 Ok(Ok(done)) => done,

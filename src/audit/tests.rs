@@ -74,7 +74,7 @@ fn a_file_without_databases_logs_nothing() {
     for text in ["", "backends:\n", "backends: {postgres: []}\n"] {
         let log = Log::parse(text.as_bytes(), &Empty).unwrap();
         let event = Event { action: "decrypt", user: "alice", file: "/a" };
-        assert_eq!(log.record(&event), Ok(()));
+        assert_eq!(log.record(&event, &|| ()), Ok(()));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The audit log, as the administrator of the machine wants it: where its settings are, who the user
 //! is, and that nothing is given out which is not in it.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,10 +43,9 @@ impl Action {
 }
 
 /// The log, if there is one.
-#[derive(Debug)]
 pub struct AuditLog {
     #[cfg(feature = "audit")]
-    log: Option<Log>,
+    log: Option<(Log, Arc<dyn Host>)>,
 }
 
 impl AuditLog {
@@ -71,7 +71,7 @@ impl AuditLog {
                 .read_file(Path::new(FILE), MAX_SIZE)
                 .map_err(|error| failed(error.to_string()))?;
             let log = Log::parse(&text, &**host).map_err(|error| failed(error.to_string()))?;
-            Ok(AuditLog { log: Some(log) })
+            Ok(AuditLog { log: Some((log, Arc::clone(host))) })
         }
         #[cfg(not(feature = "audit"))]
         {
@@ -86,16 +86,23 @@ impl AuditLog {
     /// If that cannot be done; nothing must be given out then.
     pub fn record(&self, action: Action, file: &Path) -> Result<(), CliError> {
         #[cfg(feature = "audit")]
-        if let Some(log) = &self.log {
+        if let Some((log, host)) = &self.log {
             let (user, file) = (os::user::name(), file.to_string_lossy());
             let event = Event { action: action.name(), user: &user, file: &file };
-            return log.record(&event).map_err(|error| {
+            let tell = || host.note("waiting for the database of the audit log");
+            return log.record(&event, &tell).map_err(|error| {
                 let message = format!("Failed to insert audit record: {error}");
                 advised(CliError::new(Exit::Generic, "audit", message))
             });
         }
         let _ = (action, file);
         Ok(())
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditLog")
     }
 }
 

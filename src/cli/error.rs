@@ -427,14 +427,18 @@ fn unwrap(path: &Path, error: &UnwrapError, with: &Credentials) -> CliError {
         if !is_local {
             return false;
         }
-        let mut attempts = report.groups.iter().flat_map(|group| &group.attempts);
-        attempts.any(|attempt| attempt.kind == kind.name)
+        let mut lost = report.groups.iter().filter(|group| !group.recovered);
+        lost.any(|group| group.attempts.iter().any(|attempt| attempt.kind == kind.name))
     };
     let tried: Vec<&KeyCode> =
         KeyKind::in_config_order().filter(is_tried).filter_map(|kind| kind.code.as_ref()).collect();
-    failure = failure
-        .detail("")
-        .detail("Recovery failed because no master key was able to decrypt the file.");
+    let recovered = report.groups.iter().filter(|group| group.recovered).count();
+    failure = failure.detail("").detail(match report.needed {
+        ..=1 => "Recovery failed because no master key was able to decrypt the file.".to_owned(),
+        needed => format!(
+            "Recovery failed because {needed} groups are needed, and {recovered} could be recovered."
+        ),
+    });
     let places: Vec<String> = tried.iter().flat_map(|code| (code.looked_in)(with)).collect();
     if !places.is_empty() {
         failure = failure.detail("What could unwrap them was looked for in:");
@@ -464,13 +468,16 @@ fn who_could_help(path: &Path, report: &UnwrapReport) -> Option<String> {
             names.push(owner);
         }
     }
-    let flag = flag?;
-    Some(format!(
-        "or ask one of these to add your key: {}\n\
-         they run: encfile rotate --in-place --add-{flag} YOUR_KEY {}",
-        one_line(&names.join(", ")),
-        quoted(path)
-    ))
+    let (flag, path, names) = (flag?, quoted(path), names.join(", "));
+    // What `rotate` adds goes into the first group, which may be one that is open already.
+    let how = match report.groups.len() {
+        ..=1 => format!("they run: encfile rotate --in-place --add-{flag} YOUR_KEY {path}"),
+        _ => format!(
+            "they add it to one of the failed groups in the creation rule, and run: encfile \
+             updatekeys {path}"
+        ),
+    };
+    Some(format!("or ask one of these to add your key: {}\n{how}", one_line(&names)))
 }
 
 fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
@@ -490,13 +497,6 @@ fn keys_tried(mut failure: CliError, report: &UnwrapReport) -> CliError {
                 failure = failure.detail(format!("    {mark} | {line}"));
             }
         }
-    }
-    if report.needed > 1 {
-        let parts = report.groups.iter().filter(|group| group.recovered).count();
-        failure = failure.detail(format!(
-            "{} groups are needed, and {parts} could be recovered.",
-            report.needed
-        ));
     }
     failure
 }

@@ -1,6 +1,7 @@
 //! The audit log: with a real `PostgreSQL`, beside the real SOPS, each with a `/etc` of its own.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -305,6 +306,19 @@ fn nothing_is_given_out_that_cannot_be_logged() {
         assert!(!sandbox.path("out").exists(), "{arguments:?}");
         assert_eq!((sandbox.read("app.yaml"), sandbox.read("plain.yaml")), before, "{arguments:?}");
     }
+}
+
+#[test]
+fn a_database_that_says_nothing_is_named_as_what_is_waited_for() {
+    // The system takes the connection; nobody reads from it.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let place = listener.local_addr().unwrap();
+    let url = format!("postgres://sops:{PASSWORD}@{place}/sops?sslmode=disable");
+    let sandbox = sandbox(&settings(&url));
+    let outcome = encfile(&sandbox, &["decrypt", "app.yaml"]).go().code(1).no_stdout();
+    outcome
+        .has_waited_for("the database of the audit log")
+        .says(["Failed to insert audit record: database 1: no answer within 15 s\n"]);
 }
 
 #[test]

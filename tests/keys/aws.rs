@@ -390,10 +390,9 @@ fn who_is_denied_reads_what_aws_says() {
             "failed to decrypt sops data key with AWS KMS: operation error KMS: Decrypt, {denied}"
         ),
     )
-    .says([
-        "help: log in to AWS (`aws sso login`, AWS_PROFILE or AWS_ACCESS_KEY_ID) as somebody who \
-         may use one of the KMS keys above (`kms:Decrypt`)\n",
-    ]);
+    .says(["What could unwrap them was looked for in:\n  AWS_ACCESS_KEY_ID: set\n\
+         help: log in to AWS (`aws sso login`, AWS_PROFILE or AWS_ACCESS_KEY_ID) as somebody who \
+         may use one of the KMS keys above (`kms:Decrypt`)\n"]);
     sandbox.encfile(["encrypt", "--kms", KEY, "plain.yaml"]).go().code(1).no_stdout().stderr(
         &format!(
             "error[wrap]: Could not generate data key: [failed to encrypt new data key with \

@@ -323,7 +323,7 @@ fn what_another_key_wrapped_is_refused_by_the_vault() {
         "{}/decrypt: status 400: BadParameter: The parameter is incorrect.",
         cloud.key("k1/v1")
     );
-    cloud.assert_fails(&cloud.failed(&why), &[]);
+    cloud.assert_fails(&cloud.failed(&why), &["managed identity: a token"]);
 
     let asked = cloud.vault.asked().len();
     cloud.sandbox.write("app.json", text.replace(enc, "no base64"));

@@ -1,7 +1,7 @@
 //! The key service, both ways with SOPS: its client with our server, ours with its server.
 
 use std::ffi::OsStr;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -254,6 +254,22 @@ fn a_dead_service_is_told_in_the_words_of_sops() {
         "error[wrap]: Could not generate data key: [failed to encrypt new data key with master key \
          \"{recipient}\": {dead}]\n"
     ));
+}
+
+#[test]
+fn a_service_that_accepts_and_says_nothing_is_not_waited_for() {
+    let sandbox = sandbox();
+    // The system takes the connection; nobody reads from it.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let uri = format!("tcp://{}", listener.local_addr().unwrap());
+    let started = Instant::now();
+    let service = ["--enable-local-keyservice=false", "--keyservice", &uri, "app.yaml"];
+    let outcome = sandbox.encfile(std::iter::once("decrypt").chain(service)).go();
+    let silent = "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error \
+                  while dialing: the service took the connection, and said nothing for five \
+                  seconds\"";
+    outcome.code(128).no_stdout().has_waited_for(&uri).stderr(&report(silent));
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
 }
 
 #[test]

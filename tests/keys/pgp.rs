@@ -290,9 +290,8 @@ Group 1: FAILED
     - | no identity for it was found
 
 Group 2: SUCCESS
-2 groups are needed, and 1 could be recovered.
 
-Recovery failed because no master key was able to decrypt the file.
+Recovery failed because 2 groups are needed, and 1 could be recovered.
 What could unwrap them was looked for in:
   SOPS_AGE_KEY_FILE ({}): 1 usable identities
   <sandbox>/home/.config/sops/age/keys.txt: no such file
@@ -302,12 +301,34 @@ to add yours
 help: import your secret key into gpg, or set GNUPGHOME to where gpg has it; `gpg \
 --list-secret-keys` shows what is there
 help: or ask one of these to add your key: the build machine, Alice
-      they run: encfile rotate --in-place --add-pgp YOUR_KEY app.yaml
+      they add it to one of the failed groups in the creation rule, and run: encfile updatekeys \
+app.yaml
 ",
         ALICE.recipient(),
         BOB.path().display()
     );
     run.go().code(128).no_stdout().stderr(&expected);
+}
+
+#[test]
+fn the_report_advises_on_the_groups_that_failed() {
+    let gnupg = Gnupg::new();
+    let (alice, bob) = (ALICE.recipient(), BOB.recipient());
+    let config = format!(
+        "creation_rules:\n  - key_groups:\n      - age: [{alice}, {bob}]\n      - pgp: [{GOLDEN}]\n"
+    );
+    gnupg.write(".sops.yaml", config);
+    gnupg.encfile(["encrypt", "-i", "app.yaml"]).go().success();
+    gnupg.forget_keys();
+    let run = gnupg.encfile(["decrypt", "app.yaml"]).env("SOPS_AGE_KEY_FILE", BOB.path());
+    run.go().code(128).no_stdout().says([
+        "Group 0: SUCCESS\n",
+        "\
+Recovery failed because 2 groups are needed, and 1 could be recovered.
+What could unwrap them was looked for in:
+  gpg: GNUPGHOME=<sandbox>/home/gnupg
+help: import your secret key into gpg",
+    ]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! credentials behind it, at the same time; they are fetched once.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,6 +86,8 @@ pub(super) struct Clients {
     connected: Shared<Account, Result<Client, String>>,
     told: Mutex<HashSet<String>>,
     has_no_credentials: AtomicBool,
+    /// The profiles whose credentials did not do; an empty name stands for the default ones.
+    in_vain: Mutex<BTreeSet<String>>,
 }
 
 /// Values that are made once, each by the first thread that needs it.
@@ -109,6 +111,7 @@ impl OwnCredentials for Clients {
             connected: Mutex::default(),
             told: Mutex::default(),
             has_no_credentials: AtomicBool::new(false),
+            in_vain: Mutex::default(),
         }
     }
 }
@@ -133,7 +136,7 @@ impl Clients {
             .plaintext(Blob::new(key))
             .set_encryption_context(Some(context.clone()));
         let answer = wait(request.send())?.map_err(|error| {
-            self.note_missing_credentials(&error);
+            self.note_failure(&error, account);
             failure::message("KMS: Encrypt", &error, account)
         })?;
         let wrapped = answer.ciphertext_blob.ok_or("KMS: Encrypt: the answer has no data key")?;
@@ -159,30 +162,44 @@ impl Clients {
             .ciphertext_blob(Blob::new(wrapped))
             .set_encryption_context(Some(context.clone()));
         let answer = wait(request.send())?.map_err(|error| {
-            self.note_missing_credentials(&error);
+            self.note_failure(&error, account);
             failure::message("KMS: Decrypt", &error, account)
         })?;
         let key = answer.plaintext.ok_or("KMS: Decrypt: the answer has no data key")?;
         Ok(SecretBytes::from(key.into_inner()))
     }
 
-    /// Returns where credentials were looked for, if there are none.
+    /// Returns where credentials were looked for, if there are none, or else which did not do.
     pub(super) fn looked_in(&self) -> Vec<String> {
-        if !self.has_no_credentials.load(Ordering::Relaxed) {
-            return Vec::new();
+        let is_set = |name: &str| self.host.variable(name).is_some_and(|value| !value.is_empty());
+        let files = "~/.aws/config and ~/.aws/credentials, and a metadata server of AWS".to_owned();
+        if self.has_no_credentials.load(Ordering::Relaxed) {
+            let line =
+                |name: &&str| format!("{name}: {}", if is_set(name) { "set" } else { "not set" });
+            return VARIABLES.iter().map(line).chain([files]).collect();
         }
-        let line = |name: &&str| {
-            let state = if self.host.variable(name).is_some() { "set" } else { "not set" };
-            format!("{name}: {state}")
-        };
-        let files = "~/.aws/config and ~/.aws/credentials, and a metadata server of AWS";
-        VARIABLES.iter().map(line).chain([files.to_owned()]).collect()
+        let (profiles, missing) = (lock(&self.in_vain), lock(&self.told));
+        let is_default = |name: &str| name.is_empty() || missing.contains(name);
+        let named = profiles.iter().filter(|name| !is_default(name));
+        let mut places: Vec<String> =
+            named.map(|name| format!("the AWS profile `{name}`")).collect();
+        if profiles.iter().any(|name| is_default(name)) {
+            let set: Vec<&str> = VARIABLES.iter().copied().filter(|name| is_set(name)).collect();
+            match set[..] {
+                // These come before all others.
+                ["AWS_ACCESS_KEY_ID", ..] => places.push("AWS_ACCESS_KEY_ID: set".to_owned()),
+                [] => places.push(files),
+                _ => places.extend(set.iter().map(|name| format!("{name}: set"))),
+            }
+        }
+        places
     }
 
-    fn note_missing_credentials(&self, error: &(dyn std::error::Error + 'static)) {
+    fn note_failure(&self, error: &(dyn std::error::Error + 'static), account: &Account) {
         if failure::is_without_credentials(error) {
             self.has_no_credentials.store(true, Ordering::Relaxed);
         }
+        lock(&self.in_vain).insert(account.profile.clone().unwrap_or_default());
     }
 
     /// Returns the client for an account.

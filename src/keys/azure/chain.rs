@@ -137,7 +137,10 @@ pub(super) fn token(
     let asking = Asking { host, client, challenge, now };
     for source in chosen(host).map_err(Failure::Other)? {
         match (source.ask)(&asking) {
-            Ok(Place::Token(token)) => return Ok(token),
+            Ok(Place::Token(token)) => {
+                report.push(format!("{}: a token", source.title));
+                return Ok(token);
+            }
             Ok(Place::Nothing(why)) => report.push(format!("{}: {why}", source.title)),
             Err(why) if source.is_program => report.push(format!("{}: {why}", source.title)),
             Err(why) => return Err(Failure::Other(format!("{}: {why}", source.title))),

@@ -2,10 +2,14 @@
 
 use std::error::Error as _;
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -17,7 +21,8 @@ use super::Address;
 use super::message::MAX_MESSAGE;
 use crate::keys::{error_text, runtime};
 
-/// How long a service may take to accept a connection.
+/// How long a service may take to accept a connection, and then to say anything: each begins with
+/// what it can do, whatever it is asked.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long everything may take: somebody may have to answer a question there, or touch a token.
@@ -143,6 +148,8 @@ where
     Q: prost::Message + 'static,
     A: prost::Message + Default + 'static,
 {
+    let heard = Arc::new(AtomicBool::new(false));
+    let stream = Listened { stream, heard: Arc::clone(&heard) };
     let mut stream = Some(TokioIo::new(stream));
     // The host is what Go's client says for a socket; no name is looked up.
     let endpoint = Endpoint::from_static("http://localhost").connect_timeout(CONNECT);
@@ -155,15 +162,64 @@ where
     client.ready().await.map_err(|_| ended())?;
     let path = PathAndQuery::from_static(method);
     let codec = ProstCodec::<Q, A>::default();
-    let answer = client.unary(Request::new(request), path, codec).await;
+    let mut answer = std::pin::pin!(client.unary(Request::new(request), path, codec));
+    let answer = match timeout(CONNECT, &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) if heard.load(Ordering::Relaxed) => answer.await,
+        Err(_) => return Err(silent()),
+    };
     answer.map(tonic::Response::into_inner).map_err(|status| {
         // What a service says has no cause here; how a connection ends is a matter of chance.
         if status.source().is_some() { ended() } else { CallError::status(&status) }
     })
 }
 
+fn silent() -> CallError {
+    let reason = "the service took the connection, and said nothing for five seconds".to_owned();
+    CallError::Unreachable { reason }
+}
+
 fn ended() -> CallError {
     let message = "the service ended the connection without an answer, as an agent does to other \
                    users";
     CallError::status(&Status::unavailable(message))
+}
+
+/// A stream, and whether anything came through it.
+struct Listened<S> {
+    stream: S,
+    heard: Arc<AtomicBool>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Listened<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
