@@ -111,6 +111,10 @@ fn refusal(path: &Path, origin: &Path, found: Vec<String>) -> CliError {
 /// Says whom the file is for, where nothing says whom it should be for.
 fn tell_recipients(context: &Context, file: Rekeyed<'_>) {
     let recipients: Vec<&str> = file.metadata.keys().map(|key| key.key.identity()).collect();
+    if recipients.is_empty() {
+        // That nobody is left is an error, which follows.
+        return;
+    }
     context.ui.note(format_args!(
         "{}: there is no creation rule to compare the recipients with: {}",
         file.path.display(),
