@@ -95,6 +95,11 @@ fn flow_comment(
     id: NodeId,
     FlowLines { column, newline }: FlowLines,
 ) -> Result<(), EmitError> {
+    if newline == b"\r\n" && matches!(out.last(), Some(b'{' | b'[')) {
+        // SOPS takes the line behind each comment line for empty here, and with it the comment
+        // for one below the bracket, which it loses: but not where another empty line is above.
+        out.extend_from_slice(newline);
+    }
     for line in comment_text(tree, id)?.split('\n') {
         flow_line(out, column, newline);
         out.push(b'#');
