@@ -109,6 +109,37 @@ fn aliases_are_written_out_with_the_comments_of_their_anchor() {
 }
 
 #[test]
+fn a_comment_beside_an_alias_within_braces_comes_to_stand_above_the_copy() {
+    let sealing = regex::Regex::new(r"ENC\[[^\]]*\]").unwrap();
+    for (text, expected) in [
+        (
+            "x: &x\n  # h\n  a: 1\ny: {m: *x # r\n} # t\n",
+            "y: {\n  #E\n  m: {\n  #E\n  a: \"E\"}\n} #E\n",
+        ),
+        (
+            "x: &x\n  # h\n  a: 1\ny: [*x, # p\n  1]\n",
+            "y: [\n  #E\n  #E\n  {a: \"E\"},\n  \"E\"]\n",
+        ),
+        (
+            "x: &x\n  a: 1 # h\ny: [0, *x # p\n]\nz: 1\n",
+            "y: [\"E\", \n  #E\n  #E\n  {a: \"E\"}\n]\nz: E\n",
+        ),
+    ] {
+        for newline in ["\n", "\r\n"] {
+            let text = text.replace('\n', newline);
+            let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+            let shown =
+                String::from_utf8_lossy(&sealed).replace("\r\n\r\n", "\n").replace('\r', "");
+            let (_, rest) = shown.split_once("\ny: ").unwrap();
+            let (body, _) = rest.split_once("sops:\n").unwrap();
+            assert_eq!(format!("y: {}", sealing.replace_all(body, "E")), expected, "{text}");
+            let opened = open("yaml", &sealed).unwrap();
+            assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+        }
+    }
+}
+
+#[test]
 fn comments_of_an_alias_within_braces_are_read_again_behind_cr_lf() {
     for text in [
         "a: &a\n  # h\n  x: 1 # l\n  # m\n  y: 2\n  # f\nb: {c: *a}\n",
