@@ -458,6 +458,14 @@ pub enum FileError {
         /// Where it stands.
         position: Option<Position>,
     },
+    /// A time whose offset RFC 3339, in which SOPS seals times, cannot hold.
+    #[error("the time at `{path}` is 24 hours or more off UTC")]
+    FarOffset {
+        /// The tree path.
+        path: String,
+        /// Where it stands.
+        position: Option<Position>,
+    },
     /// The format cannot hold the tree.
     #[error(transparent)]
     Emit(#[from] EmitError),

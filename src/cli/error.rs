@@ -371,6 +371,12 @@ pub fn encrypt(path: &Path, error: FileError) -> CliError {
                 .at(path, position)
                 .help("put the number in quotes to encrypt it as text")
         }
+        FileError::FarOffset { position, .. } => {
+            let message = format!("Error encrypting tree: {message}");
+            CliError::new(Exit::EncryptTree, "time", message)
+                .at(path, position)
+                .help("correct the offset, or put the time in quotes to encrypt it as text")
+        }
         FileError::Value { position, .. } => {
             let message = format!("Error encrypting tree: {message}");
             CliError::new(Exit::EncryptTree, "value", message).at(path, position)

@@ -10,7 +10,7 @@ use crate::format::Change;
 use crate::metadata::Metadata;
 use crate::secret::SecretBytes;
 use crate::span::{Position, Span};
-use crate::tree::{NodeId, NodeKind, TextRef, Tree};
+use crate::tree::{NodeId, NodeKind, TextRef, Timestamp, Tree, Value};
 
 /// A tree whose leaves hold ciphertexts, until [`SealedLeaves::restore`].
 pub(super) struct SealedLeaves {
@@ -127,6 +127,10 @@ pub(super) fn leaves(
         let Some(value) = tree.value(id) else { continue };
         let text = canonical::bytes(&value, &mut scratch);
         if selected || !only_encrypted {
+            if matches!(value, Value::Time(time) if is_far_off_utc(time)) {
+                let (path, position) = (tree.path(id), position(tree, id));
+                return Err(FileError::FarOffset { path, position });
+            }
             sealing.sealed.mac.update(text);
         }
         let has_content = has_content(tree, id);
@@ -263,6 +267,11 @@ fn append(buffer: &mut SecretBytes, bytes: &[u8]) -> Span {
     let start = buffer.len();
     buffer.extend_from_slice(bytes);
     Span::new(start, buffer.len())
+}
+
+/// Returns whether a time has an offset that YAML's readers take, and RFC 3339 does not have.
+fn is_far_off_utc(time: Timestamp) -> bool {
+    time.offset().whole_hours().abs() >= 24
 }
 
 fn value_error(tree: &Tree, id: NodeId, error: ValueError) -> FileError {

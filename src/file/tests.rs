@@ -109,6 +109,53 @@ fn aliases_are_written_out_with_the_comments_of_their_anchor() {
 }
 
 #[test]
+fn a_comment_beside_an_alias_within_braces_comes_to_stand_above_the_copy() {
+    let sealing = regex::Regex::new(r"ENC\[[^\]]*\]").unwrap();
+    for (text, expected) in [
+        (
+            "x: &x\n  # h\n  a: 1\ny: {m: *x # r\n} # t\n",
+            "y: {\n  #E\n  m: {\n  #E\n  a: \"E\"}\n} #E\n",
+        ),
+        (
+            "x: &x\n  # h\n  a: 1\ny: [*x, # p\n  1]\n",
+            "y: [\n  #E\n  #E\n  {a: \"E\"},\n  \"E\"]\n",
+        ),
+        (
+            "x: &x\n  a: 1 # h\ny: [0, *x # p\n]\nz: 1\n",
+            "y: [\"E\", \n  #E\n  #E\n  {a: \"E\"}\n]\nz: E\n",
+        ),
+    ] {
+        for newline in ["\n", "\r\n"] {
+            let text = text.replace('\n', newline);
+            let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+            let shown =
+                String::from_utf8_lossy(&sealed).replace("\r\n\r\n", "\n").replace('\r', "");
+            let (_, rest) = shown.split_once("\ny: ").unwrap();
+            let (body, _) = rest.split_once("sops:\n").unwrap();
+            assert_eq!(format!("y: {}", sealing.replace_all(body, "E")), expected, "{text}");
+            let opened = open("yaml", &sealed).unwrap();
+            assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+        }
+    }
+}
+
+#[test]
+fn comments_of_an_alias_within_braces_are_read_again_behind_cr_lf() {
+    for text in [
+        "a: &a\n  # h\n  x: 1 # l\n  # m\n  y: 2\n  # f\nb: {c: *a}\n",
+        "a: &a\n  # h\n  - 1 # l\n  # m\n  - 2\nb: [*a, 3]\nc: {d: *a}\n",
+        "a: &a\n  # h\n  x:\n  # i\n  - # k\n    - 1\n    # m\n    - 2\nb: [*a]\n",
+    ] {
+        let text = text.replace('\n', "\r\n");
+        let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+        let file = EncryptedFile::parse(by_name("yaml").unwrap(), sealed).unwrap();
+        assert!(file.tree.strays().is_empty(), "{text}");
+        let opened = file.decrypt(&key()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+    }
+}
+
+#[test]
 fn an_alias_that_stays_does_not_count_the_comments_of_its_anchor_twice() {
     let text = "base: &b\n  # head\n  x: 1 # line\nother:   *b\nsecret: v\n";
     let sealed = seal("yaml", text.as_bytes(), Some(("encrypted_regex", "^secret"))).unwrap();
@@ -372,4 +419,28 @@ fn a_comment_in_clear_that_comes_to_stand_among_sealed_ones_is_sealed() {
     assert!(!String::from_utf8_lossy(&sealed).contains("the host"));
     let opened = open("yaml", &sealed).unwrap();
     assert_eq!(String::from_utf8_lossy(&opened.text().unwrap()), text);
+}
+
+#[test]
+fn a_time_that_sops_cannot_seal_is_refused_by_its_place() {
+    let far = |text: &str| match seal("yaml", text.as_bytes(), None) {
+        Err(FileError::FarOffset { path, position: Some(at) }) => (path, at.line, at.column),
+        other => panic!("{text}: {other:?}"),
+    };
+    let at = |path: &str, line, column| (path.to_owned(), line, column);
+    assert_eq!(far("a: 1\nb: 0000-01-01t0:0:0+24:00\n"), at("[\"b\"]", 2, 1));
+    assert_eq!(far("a:\n- 1\n- 2001-01-01T0:0:0-23:60\n"), at("[\"a\"][1]", 3, 3));
+    // It enters the MAC, too.
+    assert_eq!(far("a: 1\nb_unencrypted: 2001-01-01T0:0:0+24:01"), at("[\"b_unencrypted\"]", 2, 1));
+
+    for text in [
+        "a: 2001-01-01T0:0:0+23:59\n",
+        "a: 2001-01-01T0:0:0-23:59\n",
+        "a: '2001-01-01T0:0:0+24:00'\n",
+        // YAML's readers take a text for this.
+        "a: 2001-01-01T0:0:0+25:00\n",
+    ] {
+        let sealed = seal("yaml", text.as_bytes(), None).unwrap();
+        assert_eq!(utf8(&open("yaml", &sealed).unwrap().text().unwrap()), text);
+    }
 }

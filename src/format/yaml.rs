@@ -14,7 +14,7 @@ use crate::format::{
 use crate::secret::SecretBytes;
 use crate::span::MAX_SOURCE;
 use crate::tree::operation::Operation;
-use crate::tree::{NodeId, Tree};
+use crate::tree::{Node, NodeId, Tree};
 
 mod build;
 mod check;
@@ -111,8 +111,15 @@ impl FileFormat for Yaml {
         block::layout_of(tree, asked)
     }
     fn refusal(&self, tree: &Tree) -> Option<SyntaxError> {
-        // Parsing has looked at the first document.
-        tree.documents().nth(1)?;
+        // Parsing has looked at the first document, but not behind the aliases that are keys.
+        let source = tree.source();
+        let is_alias = |node: &Node| {
+            let span = node.key.and_then(|key| key.span);
+            span.is_some_and(|span| source[span.range()].starts_with(b"*"))
+        };
+        if tree.documents().nth(1).is_none() && !tree.nodes().iter().any(is_alias) {
+            return None;
+        }
         repeated_keys(tree, 1).first().map(|&id| repeated_key(tree, id))
     }
     fn template(&self) -> &'static str {

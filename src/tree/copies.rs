@@ -39,7 +39,8 @@ impl Tree {
                 if let Some(span) = node.span
                     && node.kind.is_container()
                     && node.site.style == Style::Alias
-                    && written.may_have_comments(start, other)
+                    && (written.may_have_comments(start, other)
+                        || written.has_comment_in_front(start) && self.has_values(index))
                 {
                     let beside = before.and_then(|comment| behind(comment, span));
                     copies.push((index..node.end(), beside.unwrap_or(span)));
@@ -60,6 +61,19 @@ impl Tree {
             }
             _ => false,
         }
+    }
+
+    /// Returns whether there is a comment in front of what stands within braces: the first ones of
+    /// a collection may have to be there.
+    fn has_comment_in_front(&self, start: usize) -> bool {
+        let nodes = self.nodes();
+        nodes[start].site.style == Style::Flow && start > 0 && nodes[start - 1].kind.is_comment()
+    }
+
+    /// Returns whether a collection has more than comments.
+    fn has_values(&self, index: usize) -> bool {
+        let inside = &self.nodes()[index + 1..self.nodes()[index].end()];
+        inside.iter().any(|node| !node.kind.is_comment())
     }
 }
 

@@ -191,6 +191,17 @@ fn what_would_not_come_back_is_refused() {
 }
 
 #[test]
+fn a_time_that_sops_cannot_seal_is_refused_with_what_to_do() {
+    let sandbox = plain();
+    sandbox.write("app.yaml", "a: canary\nstart: 2001-01-01T00:00:00+24:00\n");
+    sandbox.encfile(["encrypt", "-i", "app.yaml"]).go().code(23).stderr(
+        "error[time]: Error encrypting tree: the time at `[\"start\"]` is 24 hours or more off UTC\n  \
+         --> app.yaml:2:1\nhelp: correct the offset, or put the time in quotes to encrypt it as \
+         text\n",
+    );
+}
+
+#[test]
 fn a_file_that_is_encrypted_and_in_order_needs_no_key_and_is_not_written() {
     let sandbox = encrypted();
     sandbox.no_env("SOPS_AGE_KEY_FILE");

@@ -462,7 +462,7 @@ fn what_is_read_otherwise_than_it_looks_is_told() {
         ("p = ; y\n", None),
         ("p = 'x' ; y\n", None),
         ("p=`a;b`\n", None),
-        ("p=a \\\n b\n", Some("1:3 comes back on one line")),
+        ("p=a \\\n b\n", Some("1:3 SOPS prints it on one line")),
         ("p=`a`b`\n", Some("1:5 last quote")),
         ("[s] ; [x]\n", Some("1:3 last `]`")),
         ("list =\n    a==1\n", Some("2:5 `[\"DEFAULT\"][\"a\"]`")),

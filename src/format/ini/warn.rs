@@ -69,10 +69,13 @@ impl Warner<'_> {
             self.warn(entry.delimiter, format!("the key {path} ends at the `:`, as SOPS reads it"));
         }
         match (&value.text, value.behind) {
-            (Text::Joined(_), _) => self.warn(value.span.start as usize, format!(
-                "the value at {path} goes on after a line that ends in `\\`; once encrypted, it \
-                 comes back on one line"
-            )),
+            (Text::Joined(_), _) => self.warn(
+                value.span.start as usize,
+                format!(
+                    "the value at {path} goes on after a line that ends in `\\`; SOPS prints it on \
+                 one line"
+                ),
+            ),
             (_, Behind::Comment(comment)) if self.is_cut(value.span, comment) => {
                 let marker = char::from(source[comment.start as usize]);
                 self.warn(comment.start as usize, format!(

@@ -21,7 +21,8 @@ use crate::secret::SecretBytes;
 use crate::tree::{KeyType, NodeId, NodeKind, Step, Style, Tree, Value};
 
 pub(super) use self::flow::{
-    FlowLines, FlowQuotes, write_flow, write_flow_key, write_flow_lines, write_flow_text,
+    FlowLines, FlowQuotes, write_flow, write_flow_comment, write_flow_key, write_flow_lines,
+    write_flow_text,
 };
 
 /// Spaces a level where nothing else is asked for.

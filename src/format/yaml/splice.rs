@@ -50,8 +50,8 @@ struct Splicer<'t> {
     edits: Edits,
     newline: &'static [u8],
     step: usize,
-    /// The ends of the lists that have nothing but comments, once they are needed.
-    hollow_list_ends: Option<HashSet<usize>>,
+    /// The last members of the lists that have nothing but comments, once they are needed.
+    hollow_list_ends: Option<HashSet<NodeId>>,
     /// The comments that are written elsewhere already.
     moved: HashSet<NodeId>,
 }

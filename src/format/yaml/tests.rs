@@ -397,6 +397,10 @@ fn duplicate_keys_of_later_documents_are_read_but_not_encrypted() {
     assert_eq!(refusal.to_string(), "the key at `[\"b\"]` stands there twice");
     assert!(Yaml.refusal(&parse(b"a: 1\nb: {a: 1}\n---\na: 1\n").unwrap()).is_none());
     assert!(parse(b"a: 1\na: 1\n---\nb: 1\n").is_err());
+    // SOPS sees no repetition behind an alias, and has both.
+    let refusal = Yaml.refusal(&parse(b"? &k a\n: 1\n? *k\n: 2\n").unwrap()).unwrap();
+    assert_eq!(refusal.position.unwrap().line, 3);
+    assert!(Yaml.refusal(&parse(b"a: &k b\n*k : 1\n").unwrap()).is_none());
 }
 
 #[test]

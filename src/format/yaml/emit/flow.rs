@@ -59,7 +59,7 @@ pub(in crate::format::yaml) fn write_flow_lines(
             } else if let Some(lines) = lines {
                 out.extend_from_slice(comma.trim_ascii_end());
                 comma = b"";
-                flow_comment(out, tree, id, lines)?;
+                write_flow_comment(out, comment_text(tree, id)?, lines);
             }
             continue;
         }
@@ -68,7 +68,7 @@ pub(in crate::format::yaml) fn write_flow_lines(
             for comment in tree.children(id).take(hoisted) {
                 out.extend_from_slice(comma.trim_ascii_end());
                 comma = b"";
-                flow_comment(out, tree, comment, lines)?;
+                write_flow_comment(out, comment_text(tree, comment)?, lines);
             }
         }
         if id != root {
@@ -89,19 +89,22 @@ pub(in crate::format::yaml) fn write_flow_lines(
 }
 
 /// Appends a comment on lines of its own.
-fn flow_comment(
+pub(in crate::format::yaml) fn write_flow_comment(
     out: &mut SecretBytes,
-    tree: &Tree,
-    id: NodeId,
+    text: &str,
     FlowLines { column, newline }: FlowLines,
-) -> Result<(), EmitError> {
-    for line in comment_text(tree, id)?.split('\n') {
+) {
+    if newline == b"\r\n" && matches!(out.last(), None | Some(b'{' | b'[')) {
+        // SOPS takes the line behind each comment line for empty here, and with it the comment
+        // for one below the bracket, which it loses: but not where another empty line is above.
+        out.extend_from_slice(newline);
+    }
+    for line in text.split('\n') {
         flow_line(out, column, newline);
         out.push(b'#');
         out.extend_from_slice(line.strip_suffix('\r').unwrap_or(line).as_bytes());
     }
     flow_line(out, column, newline);
-    Ok(())
 }
 
 /// Begins a line; what stands there already is one that is empty so far.

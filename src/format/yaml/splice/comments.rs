@@ -52,14 +52,17 @@ impl Splicer<'_> {
     /// Returns whether `id` is the last member of a list that has nothing but comments.
     fn is_last_of_hollow_list(&mut self, id: NodeId) -> bool {
         let tree = self.tree;
-        self.hollow_list_ends
-            .get_or_insert_with(|| hollow_list_ends(tree))
-            .contains(&(id.index() + 1))
+        self.hollow_list_ends.get_or_insert_with(|| hollow_list_ends(tree)).contains(&id)
     }
 }
 
-/// Returns the ends of the lists that have members, and all of them comments.
-fn hollow_list_ends(tree: &Tree) -> HashSet<usize> {
+/// Returns the last members of the lists that have members, and all of them comments. A comment
+/// below them may belong to the list as well.
+fn hollow_list_ends(tree: &Tree) -> HashSet<NodeId> {
+    let is_member = |id: &NodeId| {
+        let span = tree.node(*id).span.unwrap_or_default();
+        !tree.source()[span.range()].starts_with(b"#")
+    };
     tree.walk(None)
         .filter_map(|step| match step {
             Step::Enter(id) if tree.node(id).kind == NodeKind::List => Some(id),
@@ -69,6 +72,6 @@ fn hollow_list_ends(tree: &Tree) -> HashSet<usize> {
             let mut members = tree.children(id);
             members.all(|member| tree.node(member).kind.is_comment())
         })
-        .map(|id| tree.node(id).end())
+        .filter_map(|id| tree.children(id).filter(is_member).last())
         .collect()
 }

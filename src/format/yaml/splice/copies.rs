@@ -1,7 +1,9 @@
 //! Collections that are written out for an alias: in flow style, on one line; or with their
 //! comments as a block, or within braces on as many lines as it takes.
 
-use super::super::emit::{FlowLines, FlowQuotes, comments_to_hoist, emit_block, write_flow_lines};
+use super::super::emit::{
+    FlowLines, FlowQuotes, comments_to_hoist, emit_block, write_flow_comment, write_flow_lines,
+};
 use super::super::style::write_spaces;
 use super::super::text::line_start;
 use super::{Splicer, one_line_comment};
@@ -75,9 +77,33 @@ impl Splicer<'_> {
         span: Span,
     ) -> Result<(), EmitError> {
         let lines = FlowLines { column: self.inner_column(node), newline: self.newline };
-        let lines = self.has_placed_comments(id, node).then_some(lines);
+        let has_comments = self.has_placed_comments(id, node);
         let mut out = SecretBytes::new();
-        write_flow_lines(&mut out, self.tree, id, FlowQuotes::Needed, lines)?;
+        if has_comments
+            && node.site.flow
+            && let Some((comment, at)) = self.comment_beside(id, span)
+        {
+            // It is read before those of the alias, and behind the brace it would come after them.
+            let text = one_line_comment(self.tree, comment)?;
+            let head = node.key.map_or(Some(span), |key| key.span).unwrap_or(span).start as usize;
+            let mut above = SecretBytes::new();
+            write_flow_comment(&mut above, text, lines);
+            if head == span.start as usize {
+                out = above;
+            } else {
+                self.edits.insert(head, &above);
+            }
+            let blanks = self.source[..at.start as usize].trim_ascii_end().len();
+            self.edits.remove(Span::new(blanks.max(span.end as usize), at.end as usize));
+            self.moved.insert(comment);
+        }
+        write_flow_lines(
+            &mut out,
+            self.tree,
+            id,
+            FlowQuotes::Needed,
+            has_comments.then_some(lines),
+        )?;
         self.edits.replace(span, &out);
         Ok(())
     }

@@ -158,6 +158,7 @@ fn list_members_become_comments() {
         ("l:\n-   <E>\n- b\n", "l:\n# c\n- b\n"),
         ("l:\n  - - <E>\n    - b\n", "l:\n  - # c\n    - b\n"),
         ("l:\n  - <E>\n  - <E>\nm: 1\n", "l:\n  # c\n  # c\n    []\nm: 1\n"),
+        ("l:\n  m:\n    - <E>\n    # d\n", "l:\n  m:\n    # c\n      []\n    # d\n"),
         ("l: [\"<E>\", b]\n", "l: [ # c\n   b]\n"),
     ] {
         let ours =
