@@ -361,8 +361,11 @@ impl Judge<'_> {
             }
             Ok(opened) if opened != expected => {
                 let (read, plain) = (normal(&opened), normal(&sample.text));
-                let (read, plain) = (read.unwrap_or_default(), plain.unwrap_or_default());
-                let again = normal(&expected).unwrap_or_default();
+                let again = normal(&expected);
+                if again.is_none() && has_same_values(sample, &opened, &sample.text) {
+                    return Verdict::Known(Known::UnreadableForSops);
+                }
+                let [read, plain, again] = [read, plain, again].map(Option::unwrap_or_default);
                 // `-0.0` is written as `-0`, and read as 0: by SOPS of both.
                 let zero = |word| if word == "-0" { "0" } else { word };
                 let values = |text| words(text).map(zero).collect::<Vec<_>>();
@@ -375,7 +378,10 @@ impl Judge<'_> {
                 let moved = words(&opened).eq(words(&expected));
                 known = if moved && comments && has_same_values(sample, &opened, &expected) {
                     Some(Known::CommentMoved)
-                } else if reread != original && data == original {
+                } else if reread != original && data == original
+                    // The blanks that a text begins with are no words.
+                    || again != plain && read == plain
+                {
                     Some(Known::Misspelled)
                 } else if reread == data && is_respelled(sample.name, &expected) {
                     Some(Known::Respelled)

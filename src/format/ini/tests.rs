@@ -541,7 +541,7 @@ fn a_text() -> impl Strategy<Value = String> {
 
 /// Whether the layout of a text is kept: not that of lines joined by a backslash, nor of a marker
 /// alone behind a value of several lines, nor of `"""` at the end of the text, which is a value only
-/// there.
+/// there, nor the lack of the quotes that SOPS would put around a backquote.
 fn is_kept(source: &str) -> bool {
     let tree = tree(source);
     let is_lost = |node: &Node| {
@@ -549,6 +549,7 @@ fn is_kept(source: &str) -> bool {
         let behind = &source[span.end as usize..];
         let behind = behind.lines().next().unwrap_or_default().trim();
         matches!(node.kind, NodeKind::Text(TextRef::Pool(_)))
+            || node.site.style == Style::Plain && source[span.range()].contains('`')
             || matches!(node.site.style, Style::TripleQuoted | Style::BackQuoted)
                 && matches!(behind, ";" | "#")
     };

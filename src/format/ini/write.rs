@@ -45,10 +45,11 @@ pub(super) fn value_as(
 }
 
 /// Writes a text in the given style, or else in SOPS', or else in any in which it reads back;
-/// `None` if there is none.
+/// `None` if there is none. No quotes are no style: SOPS puts some where it thinks they are needed,
+/// and never has a comment behind a value.
 fn literal(text: &[u8], style: Style, followed: bool, out: &mut SecretBytes) -> Option<()> {
     let styles = [
-        style,
+        if style == Style::Plain && !followed { sops_style(text) } else { style },
         sops_style(text),
         Style::Plain,
         Style::DoubleQuoted,
