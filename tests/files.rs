@@ -1,7 +1,12 @@
-//! The files of `testdata/`: found by looking, never listed.
+//! The files of `testdata/`: found by looking, never listed; and keys for what tests encrypt.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use encfile::crypt::data_key::DataKey;
+use encfile::keys::{self, Credentials, KeyGroup, KeyKind, WrappedKey};
+use encfile::metadata::Metadata;
+use encfile::tree::Timestamp;
 
 /// Returns the root of the repository.
 pub(crate) fn repository() -> &'static Path {
@@ -78,5 +83,23 @@ impl TestKey {
             .find(|line| line.starts_with(start))
             .unwrap_or_else(|| panic!("{} has no line `{start}`", self.path().display()))
             .to_owned()
+    }
+}
+
+/// A data key that is wrapped for Alice: one for all files, since `age` is slow.
+pub(crate) struct Keys {
+    pub(crate) data_key: DataKey,
+    pub(crate) metadata: Metadata,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Keys {
+        let data_key = DataKey::generate().unwrap();
+        let now = Timestamp::from_unix_timestamp(1_790_000_000).unwrap();
+        let age = KeyKind::named("age").unwrap();
+        let key = keys::parse(age, &ALICE.recipient(), &[]).unwrap();
+        let mut groups = vec![KeyGroup { keys: vec![WrappedKey::new(key, now)] }];
+        keys::wrap_all(&mut groups, 0, &data_key, &Credentials::none()).unwrap();
+        Keys { data_key, metadata: Metadata::new(groups, now) }
     }
 }

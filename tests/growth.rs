@@ -6,18 +6,14 @@
 use std::fmt::Write as _;
 
 use allocation_counter::{AllocationInfo, measure};
-use encfile::crypt::data_key::DataKey;
 use encfile::document::Document;
 use encfile::file::{EncryptedFile, Plan, Previous, encrypt};
 use encfile::format::{FileFormat, Layout, by_name};
-use encfile::keys::{self, Credentials, KeyGroup, KeyKind, WrappedKey};
 use encfile::merge::three_way;
-use encfile::metadata::Metadata;
 use encfile::secret::SecretBytes;
-use encfile::tree::Timestamp;
 use encfile::tree::path::TreePath;
 
-use crate::files::ALICE;
+use crate::files::Keys;
 
 /// How many times as large the second file is.
 const TIMES: usize = 4;
@@ -66,22 +62,7 @@ const SHAPES: &[(&str, &str, usize, Text)] = &[
     ("keys", "toml", 250, |n| lines(n, |i| format!("key{i} = \"value\" # c\n"))),
 ];
 
-/// What a file is encrypted with.
-struct Keys {
-    data_key: DataKey,
-    metadata: Metadata,
-}
-
 impl Keys {
-    fn new() -> Keys {
-        let data_key = DataKey::generate().unwrap();
-        let now = Timestamp::from_unix_timestamp(1_790_000_000).unwrap();
-        let key = keys::parse(KeyKind::named("age").unwrap(), &ALICE.recipient(), &[]).unwrap();
-        let mut groups = vec![KeyGroup { keys: vec![WrappedKey::new(key, now)] }];
-        keys::wrap_all(&mut groups, 0, &data_key, &Credentials::none()).unwrap();
-        Keys { data_key, metadata: Metadata::new(groups, now) }
-    }
-
     fn seal(&self, document: Document, previous: Option<&mut Previous>) -> SecretBytes {
         let output = document.format();
         let plan = Plan {

@@ -19,18 +19,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::SystemTime;
 
-use encfile::crypt::data_key::DataKey;
 use encfile::document::Document;
 use encfile::file::{EncryptedFile, FileError, Plan, encrypt};
 use encfile::format::{FileFormat, Layout, by_name};
 use encfile::keys::age::{Identities, Source};
-use encfile::keys::{self, Credentials, Host, KeyGroup, KeyKind, WrappedKey};
-use encfile::metadata::Metadata;
+use encfile::keys::{self, Credentials, Host};
 use encfile::secret::SecretBytes;
-use encfile::tree::Timestamp;
 
 use crate::chance::Random;
-use crate::files::ALICE;
+use crate::files::{ALICE, Keys};
 use crate::peers;
 use crate::sandbox::Sandbox;
 
@@ -220,24 +217,6 @@ impl Tally {
             }
         };
         *self.counts.entry(name).or_default() += 1;
-    }
-}
-
-/// A data key that is wrapped for Alice: one for all files, since `age` is slow.
-struct Keys {
-    data_key: DataKey,
-    metadata: Metadata,
-}
-
-impl Keys {
-    fn new() -> Keys {
-        let data_key = DataKey::generate().unwrap();
-        let now = Timestamp::from_unix_timestamp(1_790_000_000).unwrap();
-        let age = KeyKind::named("age").unwrap();
-        let key = keys::parse(age, &ALICE.recipient(), &[]).unwrap();
-        let mut groups = vec![KeyGroup { keys: vec![WrappedKey::new(key, now)] }];
-        keys::wrap_all(&mut groups, 0, &data_key, &Credentials::none()).unwrap();
-        Keys { data_key, metadata: Metadata::new(groups, now) }
     }
 }
 
